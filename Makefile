@@ -1,0 +1,85 @@
+# Two commands on a fresh machine: `make demo` and `make test`. `make help` lists the rest.
+# Needed: Linux, git, make, and a Python (3.10 or newer) with its venv module.
+
+PYTHON = python3
+VENV = .venv
+BIN = $(VENV)/bin
+ARGS =
+PYTEST_ARGS =
+# BROWSER=no leaves the tests in a real browser out, and says so.
+BROWSER = yes
+
+SOURCES = setup.cfg pyproject.toml labextension/build_backend.py jupyter_mig/etc/jupyter_mig.json
+WITHOUT_BROWSER = --ignore=tests/browser
+PYTEST_no = $(WITHOUT_BROWSER)
+PYTEST_yes =
+
+.NOTPARALLEL:
+.PHONY: help demo test check unit browser docs install chromium clean
+
+help:
+	@echo "make demo     JupyterLab on a simulated node with two A100 (ARGS='--no-browser --port 8899')"
+	@echo "make test     everything: check, docs, all tests (PYTEST_ARGS, BROWSER=no)"
+	@echo "make check    ruff, mypy, import-linter"
+	@echo "make unit     the tests that need no browser"
+	@echo "make browser  the tests in JupyterLab and Chromium"
+	@echo "make docs     the manual, into docs/_build/html"
+	@echo "make clean    remove what was built (the virtual environment too)"
+
+demo: $(VENV)/.demo
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter-mig demo $(ARGS)
+
+test: check docs
+	@if [ "$(BROWSER)" = no ]; then echo "*** BROWSER=no: the browser tests are LEFT OUT ***"; \
+	else $(MAKE) chromium; fi
+	$(BIN)/python -m pytest $(PYTEST_$(BROWSER)) $(PYTEST_ARGS)
+	@if [ "$(BROWSER)" = no ]; then echo "*** BROWSER=no: the browser tests were LEFT OUT ***"; fi
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: install
+	$(BIN)/python -m pytest $(WITHOUT_BROWSER) $(PYTEST_ARGS)
+
+browser: install chromium
+	$(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
+
+docs: install
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+install: $(VENV)/.test
+
+$(VENV)/.test: $(VENV)/.made $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable '.[demo,docs,test]'
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.demo: $(VENV)/.made $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and \
+	  "jupyter_mig needs Python 3.10 or newer, and $(PYTHON) is " + sys.version.split()[0] + \
+	  ". Name another one: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+	  echo "$(PYTHON) has no venv module. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# Chromium is the one thing that only the tests need and pip cannot bring.
+chromium:
+	@if command -v chromium chromium-browser google-chrome >/dev/null; then exit 0; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; \
+	else \
+	  echo "The browser tests need Chromium. Install it (Debian: apt-get install chromium), run this as root"; \
+	  echo "and it is installed for you, or leave those tests out on purpose: make test BROWSER=no"; exit 1; \
+	fi
+
+clean:
+	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	  .import_linter_cache *.egg-info

@@ -1,0 +1,143 @@
+"""What one GPU can be cut into, as its driver reports it.
+
+A *profile* occupies ``width`` neighbouring memory slices beginning at one of ``starts``; that is
+all the geometry there is. How many slices a GPU has, what profiles are called and how much memory
+they carry is data from NVML and differs by model, driver and board.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import msgspec
+
+
+class Engines(msgspec.Struct, frozen=True):
+    """Media engines, counted. A GPU has a fixed stock that its instances share out."""
+
+    decoder: int = 0
+    encoder: int = 0
+    jpeg: int = 0
+    ofa: int = 0
+
+    def __add__(self, other: Engines) -> Engines:
+        return Engines(
+            self.decoder + other.decoder,
+            self.encoder + other.encoder,
+            self.jpeg + other.jpeg,
+            self.ofa + other.ofa,
+        )
+
+    def within(self, stock: Engines) -> bool:
+        """Whether this many can be taken from ``stock``."""
+        return (
+            self.decoder <= stock.decoder
+            and self.encoder <= stock.encoder
+            and self.jpeg <= stock.jpeg
+            and self.ofa <= stock.ofa
+        )
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """One GPU instance profile of one GPU model.
+
+    ``profile_id`` is the id NVML uses everywhere except in ``GetGpuInstanceProfileInfo`` (that
+    takes an enum). ``starts`` is empty where the reader has no privilege to learn placements.
+    """
+
+    profile_id: int
+    name: str
+    memory_bytes: int
+    multiprocessors: int
+    compute_slices: int
+    max_count: int
+    width: int = 0
+    starts: tuple[int, ...] = ()
+    engines: Engines = Engines()
+
+    def window(self, start: int) -> int:
+        """The memory slices taken when placed at ``start``, as a bit mask."""
+        return ((1 << self.width) - 1) << start
+
+
+class Geometry(msgspec.Struct, frozen=True, dict=True):
+    """All profiles of one GPU model. ``dict=True`` is what lets the derived tables be cached."""
+
+    profiles: tuple[Profile, ...] = ()
+
+    @cached_property
+    def by_id(self) -> dict[int, Profile]:
+        """Profiles by NVML profile id."""
+        return {profile.profile_id: profile for profile in self.profiles}
+
+    @cached_property
+    def by_name(self) -> dict[str, Profile]:
+        """Profiles by the name the driver gives them."""
+        return {profile.name: profile for profile in self.profiles}
+
+    @cached_property
+    def units(self) -> int:
+        """The number of memory slices: 4 on A30, 8 on A100, 12 on RTX PRO 6000."""
+        return max((s + p.width for p in self.profiles for s in p.starts), default=0)
+
+    @cached_property
+    def engines(self) -> Engines:
+        """The stock of media engines: the whole-GPU profile has them all."""
+        return Engines(
+            max((p.engines.decoder for p in self.profiles), default=0),
+            max((p.engines.encoder for p in self.profiles), default=0),
+            max((p.engines.jpeg for p in self.profiles), default=0),
+            max((p.engines.ofa for p in self.profiles), default=0),
+        )
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """Distinct (width, starts). Profiles that differ only in media engines share a shape."""
+        return tuple(sorted({(p.width, p.starts) for p in self.profiles if p.starts}))
+
+
+class Spec(msgspec.Struct, frozen=True):
+    """Where an instance is or shall be: what we plan with. Its live identity is another matter.
+
+    ``start`` is None where an unprivileged reader may not learn it.
+    """
+
+    gpu_uuid: str
+    profile_id: int
+    start: int | None = None
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What NVML calls a live instance. MIG UUIDs are reused by the next tenant of the slot:
+    never key anything by them.
+    """
+
+    gi_id: int
+    ci_id: int | None = None
+    mig_uuid: str | None = None
+
+
+class Gpu(msgspec.Struct, frozen=True):
+    """One GPU as discovered. ``minor`` numbers its capability files, ``index`` is NVML's."""
+
+    uuid: str
+    index: int
+    name: str
+    minor: int
+    memory_bytes: int
+    mig_enabled: bool
+    geometry: Geometry = Geometry()
+
+
+class Instance(msgspec.Struct, frozen=True):
+    """One GPU instance as observed.
+
+    ``identity.ci_id`` is None for a GPU instance without a compute instance (half made or half
+    destroyed). ``occupants`` are the processes NVML lists on it, as pids; None if it cannot say.
+    """
+
+    spec: Spec
+    identity: Identity
+    profile_name: str
+    memory_bytes: int
+    occupants: tuple[int, ...] | None = ()

@@ -1,0 +1,53 @@
+"""The hardware port: all that the broker asks of a driver.
+
+One implementation, :class:`jupyter_mig.nvml.driver.Driver`, over pynvml; the simulator sits
+*under* it, as another NVML library. Calls block for up to seconds and must not be made on an
+event loop; each may raise any :class:`jupyter_mig.errors.DriverError`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from jupyter_mig.core.geometry import Gpu, Identity, Instance, Spec
+
+
+class HardwarePort(Protocol):
+    """Discovery, creation, destruction and readings of MIG instances."""
+
+    name: str
+    """The driver string: ``nvml`` or ``simulated:…``."""
+
+    simulated: bool
+    """Whether there is no hardware behind it."""
+
+    def gpus(self) -> tuple[Gpu, ...]:
+        """All GPUs visible, with profiles and placements where MIG is on."""
+
+    def instances(self, gpu_uuid: str) -> tuple[Instance, ...]:
+        """All instances on one GPU: a full observation or an error, never a part."""
+
+    def create(self, spec: Spec) -> Identity:
+        """Make a GPU instance at ``spec.start`` with one whole-size compute instance.
+
+        If the compute instance cannot be made the GPU instance is destroyed again before raising.
+        """
+
+    def destroy(self, gpu_uuid: str, identity: Identity) -> None:
+        """Destroy the compute instances and the GPU instance, retrying briefly on In Use.
+
+        A GPU instance that is already gone is a success.
+        """
+
+    def occupants(self, gpu_uuid: str, identity: Identity) -> tuple[int, ...]:
+        """The pids NVML lists on the instance."""
+
+    def memory(self, identity: Identity) -> tuple[int, int]:
+        """Bytes used and bytes in all of the instance."""
+
+    def access_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
+        """The device nodes a CUDA program opens to use the instance; empty where there are none."""
+
+    def close(self) -> None:
+        """Let go of NVML."""

@@ -1,0 +1,168 @@
+"""What travels through the broker's door: requests, views and errors.
+
+Requests refuse unknown fields (strict input). Views tolerate them, so that a client of version N
+reads a broker of version N+1; fields are only ever added, with a default. The path carries the
+protocol version (``/v1/…``).
+
+Times in views are seconds relative to the moment of the answer: no clock is shared.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+PROTOCOL = 1
+
+LeaseStateName = Literal[
+    "waiting", "creating", "doomed", "granted", "bound", "orphaned", "draining", "released"
+]
+
+
+class LeaseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``POST /v1/leases``: ask for a slice.
+
+    ``kernel_id`` is the idempotency key: asking twice gives the same lease. ``size`` is a profile
+    name, a requirement (``20gb+``) or an admin's name. ``patience_seconds`` bounds the time in the
+    queue (0: now or never; None: for ever). The answer may be held back up to ``wait_seconds``
+    while the lease is waiting or being made. ``label`` is what the user calls it: the notebook.
+    """
+
+    kernel_id: str
+    size: str
+    label: str = ""
+    patience_seconds: float | None = 0
+    wait_seconds: float = 0
+
+
+class BindRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``PUT /v1/leases/{id}/kernel``: tie a granted lease to the kernel process."""
+
+    pid: int
+
+
+class ResizeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``POST /v1/leases/{id}/resize``: keep room for ``size`` while the old kernel goes."""
+
+    size: str
+
+
+class SliceView(msgspec.Struct, frozen=True):
+    """The slice a lease holds. ``mig_uuid`` is what goes into ``CUDA_VISIBLE_DEVICES``."""
+
+    mig_uuid: str
+    profile: str
+    memory_bytes: int
+    multiprocessors: int
+    gpu_uuid: str
+    gpu_index: int
+    gpu_name: str
+    gi_id: int
+    start: int | None = None
+
+
+class SizeCount(msgspec.Struct, frozen=True):
+    """So many of one size. ``free`` more could start now, ``total`` fit on an empty node."""
+
+    size: str
+    free: int
+    total: int
+    memory_bytes: int
+    multiprocessors: int
+    width: int
+
+
+class Mine(msgspec.Struct, frozen=True):
+    """A lease of the asker's own that is in the way, with how long it has held its slice."""
+
+    lease_id: str
+    label: str
+    profile: str
+    held_seconds: float
+    would_make_room: bool = False
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """An error on the wire: ``kind`` names the class in :mod:`jupyter_mig.errors`."""
+
+    kind: str
+    message: str
+    situation: str = ""
+    next_step: str = ""
+
+
+class LeaseView(msgspec.Struct, frozen=True):
+    """A lease as its owner sees it.
+
+    ``version`` rises with each change; a long poll names the one it has seen. ``place`` is 1 for
+    the head of the queue. ``estimate_seconds`` is None when nobody can know: a slice in use ends
+    when its user ends it. ``refusal`` says why a released lease ended badly.
+    """
+
+    lease_id: str
+    kernel_id: str
+    state: LeaseStateName
+    version: int
+    size: str
+    label: str
+    held_seconds: float
+    slice: SliceView | None = None
+    kernel_pid: int | None = None
+    place: int | None = None
+    estimate_seconds: float | None = None
+    gives_up_in_seconds: float | None = None
+    refusal: ErrorBody | None = None
+    mine: bool = True
+
+
+class InstanceView(msgspec.Struct, frozen=True):
+    """One instance on a GPU and what it is doing, for drawing the GPU to scale.
+
+    ``state`` is creating, claiming, held, idle, destroying, condemned, unresolved or outside.
+    """
+
+    profile: str
+    memory_bytes: int
+    state: str
+    start: int | None = None
+    width: int | None = None
+    lease_id: str | None = None
+    label: str = ""
+    mine: bool = False
+    suspects: tuple[int, ...] = ()
+
+
+class GpuView(msgspec.Struct, frozen=True):
+    """One GPU, its instances, and why it cannot be used if it cannot."""
+
+    uuid: str
+    index: int
+    name: str
+    memory_bytes: int
+    units: int
+    mode: Literal["dynamic", "static", "unusable"]
+    instances: tuple[InstanceView, ...] = ()
+    problem: str = ""
+
+
+class NodeView(msgspec.Struct, frozen=True):
+    """``GET /v1/node``: the whole picture: GPUs, what is free by size, how many wait."""
+
+    driver: str
+    simulated: bool
+    gpus: tuple[GpuView, ...]
+    sizes: tuple[SizeCount, ...]
+    waiting: int
+
+
+class BrokerView(msgspec.Struct, frozen=True):
+    """``GET /v1``: who answers."""
+
+    protocol: int
+    version: str
+    driver: str
+    simulated: bool
+    pid: int
+    uid: int
+    boundary: bool = False
