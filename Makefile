@@ -39,7 +39,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 unit: install
 	$(BIN)/python -m pytest $(WITHOUT_BROWSER) $(PYTEST_ARGS)
