@@ -9,6 +9,7 @@ ClaimInstance             InstanceClaimed or ClaimFailed
 DestroyInstance           InstanceDestroyed or DestroyFailed
 ObserveOccupants          OccupantsObserved or OccupantsUnknown
 ObserveGpu                GpuObserved or GpuFailed
+LockInstance              nothing (a lock is taken again)
 ReturnInstance            nothing (a lock is dropped)
 SignalOccupants           nothing (the next observation tells)
 Enqueue, Grant, Refuse,   nothing (somebody may be waiting to hear)
@@ -39,6 +40,14 @@ class CreateInstance(Action, frozen=True):
 
 class ClaimInstance(Action, frozen=True):
     """Lock an existing instance and make sure that nobody is on it."""
+
+    instance_id: str
+    gpu_uuid: str
+    identity: Identity
+
+
+class LockInstance(Action, frozen=True):
+    """Take the lock again on an instance that a lease has held since before the broker started."""
 
     instance_id: str
     gpu_uuid: str
@@ -137,6 +146,7 @@ class End(Action, frozen=True):
 AnyAction = (
     CreateInstance
     | ClaimInstance
+    | LockInstance
     | ReturnInstance
     | DestroyInstance
     | ObserveOccupants

@@ -17,7 +17,9 @@ class Event(msgspec.Struct, frozen=True, tag_field="event", tag=True, omit_defau
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """One wish for a slice. ``lease_id`` is chosen by the broker: ids come in with events."""
+    """One wish for a slice. ``lease_id`` is chosen by the broker: ids come in with events.
+    ``instead_of`` names the lease whose parked room may be used.
+    """
 
     lease_id: str
     kernel_id: str
@@ -26,6 +28,7 @@ class Ask(msgspec.Struct, frozen=True):
     size: str
     label: str = ""
     patience_seconds: float | None = 0
+    instead_of: str = ""
 
 
 class SlicesRequested(Event, frozen=True):

@@ -55,6 +55,8 @@ class Trigger(str, Enum):
     END = "released, cancelled, given up, or its last holder gone"
     EMPTY = "slice observed empty"
     LOST = "slice observed gone"
+    CONDEMNED = "slice will not empty"
+    REBOOT = "the machine was rebooted"
 
 
 class InvalidTransition(RuntimeError):
@@ -66,27 +68,31 @@ class InvalidTransition(RuntimeError):
 
 
 _S, _T = LeaseState, Trigger
+_GONE = {_T.REBOOT: _S.RELEASED}
 
 TRANSITIONS: Mapping[LeaseState, Mapping[Trigger, LeaseState]] = MappingProxyType(
     {
-        _S.WAITING: {_T.ROOM: _S.CREATING, _T.END: _S.RELEASED},
+        _S.WAITING: {_T.ROOM: _S.CREATING, _T.END: _S.RELEASED, **_GONE},
         _S.CREATING: {
             _T.MADE: _S.GRANTED,
             _T.FAILED: _S.WAITING,
             _T.HOPELESS: _S.RELEASED,
             _T.END: _S.DOOMED,
+            **_GONE,
         },
         _S.DOOMED: {
             _T.MADE: _S.RELEASED,
             _T.FAILED: _S.RELEASED,
             _T.HOPELESS: _S.RELEASED,
             _T.END: _S.DOOMED,
+            **_GONE,
         },
         _S.GRANTED: {
             _T.BIND: _S.BOUND,
             _T.RENEW: _S.GRANTED,
             _T.END: _S.DRAINING,
             _T.LOST: _S.RELEASED,
+            **_GONE,
         },
         _S.BOUND: {
             _T.BIND: _S.BOUND,
@@ -94,17 +100,21 @@ TRANSITIONS: Mapping[LeaseState, Mapping[Trigger, LeaseState]] = MappingProxyTyp
             _T.KERNEL_LEFT: _S.ORPHANED,
             _T.END: _S.DRAINING,
             _T.LOST: _S.RELEASED,
+            **_GONE,
         },
         _S.ORPHANED: {
             _T.BIND: _S.BOUND,
             _T.RENEW: _S.GRANTED,
             _T.END: _S.DRAINING,
             _T.LOST: _S.RELEASED,
+            **_GONE,
         },
         _S.DRAINING: {
             _T.END: _S.DRAINING,
             _T.EMPTY: _S.RELEASED,
             _T.LOST: _S.RELEASED,
+            _T.CONDEMNED: _S.RELEASED,
+            **_GONE,
         },
         _S.RELEASED: {},
     }
@@ -138,6 +148,7 @@ class Lease(msgspec.Struct):
     ``requester`` is the process that asked (a Jupyter server, nbclient, a shell), ``kernel`` the
     one that computes. Times are seconds on the clock the events carry. ``deadline`` is when the
     present state is over by itself: patience while waiting, the grace while granted or orphaned.
+    ``instead_of`` names the lease whose parked room this one may use (a resize).
     ``error`` keeps the driver's words when a lease ends because of it.
     """
 
@@ -150,6 +161,7 @@ class Lease(msgspec.Struct):
     order: int
     requested_at: float
     patience_seconds: float | None
+    instead_of: str = ""
     state: LeaseState = LeaseState.WAITING
     since: float = 0.0
     version: int = 0

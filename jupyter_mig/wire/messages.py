@@ -27,6 +27,7 @@ class LeaseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name, a requirement (``20gb+``) or an admin's name. ``patience_seconds`` bounds the time in the
     queue (0: now or never; None: for ever). The answer may be held back up to ``wait_seconds``
     while the lease is waiting or being made. ``label`` is what the user calls it: the notebook.
+    ``instead_of`` names the lease of a resize whose parked room may be used.
     """
 
     kernel_id: str
@@ -34,6 +35,7 @@ class LeaseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     label: str = ""
     patience_seconds: float | None = 0
     wait_seconds: float = 0
+    instead_of: str = ""
 
 
 class BindRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,189 @@
+"""Events by which the driver answers: an instance was made, claimed, destroyed, or was not."""
+
+from __future__ import annotations
+
+from jupyter_mig.core.actions import Grant, ObserveGpu, Signal, SignalOccupants
+from jupyter_mig.core.events import (
+    ClaimFailed,
+    CreateFailed,
+    DestroyFailed,
+    InstanceClaimed,
+    InstanceCreated,
+    InstanceDestroyed,
+    OccupantsObserved,
+    OccupantsUnknown,
+)
+from jupyter_mig.core.leases import EndReason, Lease, LeaseState, Trigger
+from jupyter_mig.core.state import Place, PlaceState
+from jupyter_mig.core.turn import Turn
+
+CLAIM_RETRY_SECONDS = 2.0
+"""How long an existing instance in somebody's use is left alone before it is tried again."""
+
+
+def _find(turn: Turn, instance_id: str, *states: PlaceState) -> Place | None:
+    """The instance if it is in one of the states the answer belongs to; a late answer is void."""
+    place = turn.state.instances.get(instance_id)
+    return place if place is not None and place.state in states else None
+
+
+def instance_created(turn: Turn, event: InstanceCreated) -> None:
+    """Made: grant it, or undo it if nobody wants it any more."""
+    place = _find(turn, event.instance_id, PlaceState.CREATING)
+    if place is not None:
+        place.identity = event.identity
+        ready(turn, place)
+
+
+def instance_claimed(turn: Turn, event: InstanceClaimed) -> None:
+    """Found empty and locked: the same as made."""
+    place = _find(turn, event.instance_id, PlaceState.CLAIMING)
+    if place is not None:
+        ready(turn, place)
+
+
+def ready(turn: Turn, place: Place) -> None:
+    """The instance can be used from now on."""
+    lease = turn.state.lease_of(place)
+    place.become(PlaceState.HELD, turn.now)
+    if lease is None:
+        turn.let_go(place)
+    elif lease.state is LeaseState.DOOMED:
+        turn.end(lease, Trigger.MADE, EndReason.CANCELLED)
+        place.lease_id = None
+        turn.let_go(place)
+    else:
+        lease.move(Trigger.MADE, turn.now)
+        lease.granted_at = turn.now
+        lease.deadline = turn.now + turn.rules.bind_grace
+        turn.do(Grant(lease.lease_id))
+
+
+def create_failed(turn: Turn, event: CreateFailed) -> None:
+    """Not made: our picture of that GPU is wrong. Look again, and let the request try again."""
+    place = _find(turn, event.instance_id, PlaceState.CREATING)
+    if place is not None:
+        not_made(turn, place, event.error, hopeless=event.hopeless)
+        distrust(turn, place.spec.gpu_uuid)
+
+
+def not_made(turn: Turn, place: Place, error: str, *, hopeless: bool) -> None:
+    """An instance that was to be never was."""
+    turn.state.instances.pop(place.instance_id)
+    lease = turn.state.lease_of(place)
+    if lease is None:
+        return
+    lease.attempts += 1
+    hopeless = hopeless or lease.attempts >= turn.rules.create_attempts
+    back_in_line(turn, lease, error, hopeless=hopeless, extra=turn.rules.failed_patience)
+
+
+def back_in_line(turn: Turn, lease: Lease, error: str, *, hopeless: bool, extra: float) -> None:
+    """The request lost its instance: wait again in the old place in line, or end for good.
+
+    ``extra`` is how many seconds it may wait beyond its own patience.
+    """
+    lease.error = error
+    if hopeless or lease.state is LeaseState.DOOMED:
+        reason = EndReason.DRIVER if lease.state is not LeaseState.DOOMED else EndReason.CANCELLED
+        turn.end(lease, Trigger.HOPELESS, reason, error)
+        return
+    lease.move(Trigger.FAILED, turn.now)
+    lease.instance_id = None
+    if lease.patience_seconds is not None:
+        patience_ends = lease.requested_at + lease.patience_seconds
+        lease.deadline = max(patience_ends, turn.now + extra)
+
+
+def distrust(turn: Turn, gpu_uuid: str) -> None:
+    """Start nothing on a GPU until it has been observed again, and have that done."""
+    gpu = turn.state.gpus.get(gpu_uuid)
+    if gpu is not None and gpu.trusted:
+        gpu.trusted, gpu.observe_at = False, None
+        turn.do(ObserveGpu(gpu_uuid))
+
+
+def claim_failed(turn: Turn, event: ClaimFailed) -> None:
+    """Somebody else is on the instance: leave it for a while and look for another."""
+    place = _find(turn, event.instance_id, PlaceState.CLAIMING)
+    if place is None:
+        return
+    lease = turn.state.lease_of(place)
+    place.lease_id = None
+    place.become(PlaceState.IDLE, turn.now)
+    place.retry_at = turn.now + CLAIM_RETRY_SECONDS
+    if lease is not None:
+        back_in_line(turn, lease, event.error, hopeless=False, extra=0.0)
+
+
+def instance_destroyed(turn: Turn, event: InstanceDestroyed) -> None:
+    """Gone: its room is free."""
+    place = _find(turn, event.instance_id, PlaceState.DESTROYING, PlaceState.CONDEMNED)
+    if place is not None:
+        turn.forget(place)
+
+
+def destroy_failed(turn: Turn, event: DestroyFailed) -> None:
+    """It would not go: try again later and later; condemn it after a while, never forget it."""
+    place = _find(turn, event.instance_id, PlaceState.DESTROYING, PlaceState.CONDEMNED)
+    if place is None:
+        return
+    place.failures += 1
+    place.suspects = event.suspects
+    if place.state is PlaceState.CONDEMNED or place.failures >= turn.rules.condemn_failures:
+        turn.condemn(place)
+    else:
+        place.retry_at = turn.now + turn.rules.backoff(place.failures)
+
+
+def occupants_observed(turn: Turn, event: OccupantsObserved) -> None:
+    """Somebody looked at an instance that we want empty."""
+    place = _find(turn, event.instance_id, PlaceState.HELD, PlaceState.CONDEMNED)
+    if place is None or not place.asked:
+        return
+    place.asked, place.suspects = False, event.pids
+    lease = turn.state.lease_of(place)
+    if lease is None:
+        _condemned_observed(turn, place, empty=not event.pids)
+    elif lease.state is LeaseState.DRAINING and not event.pids:
+        turn.let_go(place)
+        turn.end(lease, Trigger.EMPTY, EndReason.RELEASED)
+    elif lease.state is LeaseState.DRAINING:
+        _clear_out(turn, lease, place)
+
+
+def _condemned_observed(turn: Turn, place: Place, *, empty: bool) -> None:
+    if empty:
+        turn.let_go(place)
+    else:
+        place.failures += 1
+        place.retry_at = turn.now + turn.rules.backoff(place.failures)
+
+
+def _clear_out(turn: Turn, lease: Lease, place: Place) -> None:
+    """Ask the processes left on a draining slice to leave, then make them, then give up on it."""
+    draining_for = turn.now - lease.since
+    if draining_for >= turn.rules.condemn_after:
+        turn.end(lease, Trigger.CONDEMNED, EndReason.RELEASED)
+        turn.condemn(place)
+        return
+    signal = Signal.TERM if draining_for < turn.rules.term_grace else Signal.KILL
+    if place.signalled is not signal:
+        place.signalled = signal
+        _signal(turn, lease, place, signal)
+    place.failures += 1
+    place.retry_at = turn.now + min(turn.rules.backoff(place.failures), turn.rules.term_grace)
+
+
+def _signal(turn: Turn, lease: Lease, place: Place, signal: Signal) -> None:
+    granted_at = lease.granted_at if lease.granted_at is not None else turn.now
+    turn.do(SignalOccupants(place.instance_id, lease.owner, place.suspects, granted_at, signal))
+
+
+def occupants_unknown(turn: Turn, event: OccupantsUnknown) -> None:
+    """The driver could not say. That frees nothing; ask again later."""
+    place = _find(turn, event.instance_id, PlaceState.HELD, PlaceState.CONDEMNED)
+    if place is not None and place.asked:
+        place.asked = False
+        place.failures += 1
+        place.retry_at = turn.now + turn.rules.backoff(place.failures)

@@ -1,0 +1,130 @@
+"""The ledger: events in, actions out. Nothing else changes what it knows.
+
+Theory of operation
+===================
+
+1. ``handle(event, now)`` is the only way in. It never reads a clock and never fails on what a
+   user may ask: a bad request is answered by a Refuse action. It raises only on a bug.
+2. Ids come in with events or are counted, times come in as ``now``; so the same events under the
+   same rules give the same actions, and *the state is the replay of the log*. A snapshot only
+   shortens the log.
+3. The broker logs an event before it is handled and carries out actions after. Whatever it is
+   doing to the driver is therefore implied by the log: there is no second list of intents.
+4. Every call to the driver is answered by exactly one event (see :mod:`.actions`), answers about
+   one GPU in the order of the calls. A call that cannot be cancelled (a creation) is not: its
+   lease is *doomed*, and the instance is undone when it is there.
+5. An instance has a spec (where) and an identity (what NVML calls it, reused by the next tenant);
+   they are matched only by an observation.
+6. Only a full, successful observation ends a lease whose holder lives.
+7. After each event, in this order: what is due happens, the line is served, those who waited
+   long enough are refused (and the line is served again: they may have stood in the way).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from jupyter_mig.core import deadlines, events, instances, line, observations, requests
+from jupyter_mig.core.actions import AnyAction, Enqueue
+from jupyter_mig.core.check import check
+from jupyter_mig.core.leases import Holder, LeaseState
+from jupyter_mig.core.rules import Rules
+from jupyter_mig.core.state import State
+from jupyter_mig.core.turn import Turn
+
+
+def _time_passed(_turn: Turn, _event: events.TimePassed) -> None:
+    """Time is handled after every event."""
+
+
+HANDLERS: Mapping[type[events.Event], Callable[[Turn, Any], None]] = MappingProxyType(
+    {
+        events.SlicesRequested: requests.slices_requested,
+        events.LeaseBound: requests.lease_bound,
+        events.LeaseRenewed: requests.lease_renewed,
+        events.LeaseReleased: requests.lease_released,
+        events.HolderLeft: requests.holder_left,
+        events.ResizeRequested: requests.resize_requested,
+        events.InstanceCreated: instances.instance_created,
+        events.CreateFailed: instances.create_failed,
+        events.InstanceClaimed: instances.instance_claimed,
+        events.ClaimFailed: instances.claim_failed,
+        events.InstanceDestroyed: instances.instance_destroyed,
+        events.DestroyFailed: instances.destroy_failed,
+        events.OccupantsObserved: instances.occupants_observed,
+        events.OccupantsUnknown: instances.occupants_unknown,
+        events.GpuObserved: observations.gpu_observed,
+        events.GpuFailed: observations.gpu_failed,
+        events.BrokerStarted: observations.broker_started,
+        events.TimePassed: _time_passed,
+    }
+)
+
+
+class Ledger:
+    """Who holds what. See the module's theory of operation."""
+
+    def __init__(self, rules: Rules | None = None, state: State | None = None) -> None:
+        self.rules = rules or Rules()
+        self.state = state or State()
+
+    def handle(self, event: events.AnyEvent, now: float) -> list[AnyAction]:
+        """Take in what happened at ``now`` (seconds; a clock that went back is held still) and
+        say what is to be done.
+        """
+        self.state.now = max(self.state.now, float(now))
+        turn = Turn(self.state, self.rules)
+        before = self.state.counter
+        HANDLERS[type(event)](turn, event)
+        self._settle(turn)
+        self._announce(turn, before)
+        return turn.actions
+
+    def _settle(self, turn: Turn) -> None:
+        deadlines.due(turn)
+        line.serve(turn)
+        if deadlines.give_up(turn):
+            line.serve(turn)
+
+    def _announce(self, turn: Turn, before: int) -> None:
+        """Tell those who asked in this turn that they have to wait."""
+        for lease in self.state.waiting():
+            if lease.order > before and lease.state is LeaseState.WAITING:
+                turn.do(Enqueue(lease.lease_id))
+
+    def next_deadline(self) -> float | None:
+        """When a :class:`~jupyter_mig.core.events.TimePassed` is due, in seconds on the events'
+        clock.
+        """
+        return deadlines.upcoming(self.state)
+
+    def holders(self) -> set[Holder]:
+        """Everything whose life has to be watched now."""
+        return self.state.holders()
+
+    def check(self) -> None:
+        """Raise :class:`~jupyter_mig.core.check.BrokenInvariant` if the state is impossible."""
+        check(self.state, self.rules)
+
+    def snapshot(self) -> bytes:
+        """The state as JSON."""
+        return msgspec.json.encode(self.state)
+
+    @classmethod
+    def restore(cls, snapshot: bytes, rules: Rules | None = None) -> Ledger:
+        """The ledger as it was; raises ``msgspec.DecodeError`` if the JSON is no state."""
+        return cls(rules, msgspec.json.decode(snapshot, type=State))
+
+    @classmethod
+    def replay(
+        cls, history: Iterable[tuple[events.AnyEvent, float]], rules: Rules | None = None
+    ) -> Ledger:
+        """The ledger after these events; their actions were carried out long ago."""
+        ledger = cls(rules)
+        for event, now in history:
+            ledger.handle(event, now)
+        return ledger

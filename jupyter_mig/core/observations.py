@@ -1,0 +1,189 @@
+"""Events that tell what is really there: observations, failures to observe, a new broker.
+
+Only a full, successful observation may end a lease. Observations of one GPU come in order with
+the driver's answers about it, so whatever the driver had finished is known when one arrives.
+"""
+
+from __future__ import annotations
+
+from jupyter_mig.core.actions import ClaimInstance, LockInstance
+from jupyter_mig.core.events import BrokerStarted, GpuFailed, GpuObserved
+from jupyter_mig.core.geometry import Instance
+from jupyter_mig.core.instances import back_in_line, not_made, ready
+from jupyter_mig.core.leases import EndReason, Trigger
+from jupyter_mig.core.state import GpuState, Place, PlaceState
+from jupyter_mig.core.turn import Turn
+
+_IN_FLIGHT = frozenset({PlaceState.CREATING, PlaceState.CLAIMING, PlaceState.DESTROYING})
+
+
+def gpu_observed(turn: Turn, event: GpuObserved) -> None:
+    """Take over what was seen: match it with what we know, adopt, forget, resolve."""
+    uuid = event.gpu.uuid
+    problem = "" if event.gpu.mig_enabled else "MIG mode is off"
+    turn.state.gpus[uuid] = GpuState(event.gpu, event.creates, problem)
+    unseen = list(event.instances)
+    for place in turn.state.on_gpu(uuid):
+        seen = next((found for found in unseen if _same(place, found)), None)
+        if seen is not None:
+            unseen.remove(seen)
+        _compare(turn, place, seen)
+    for found in unseen:
+        _discover(turn, found, creates=event.creates)
+
+
+def _same(place: Place, found: Instance) -> bool:
+    """Whether a known instance is the one seen. GI ids and UUIDs are reused, so the place must
+    agree too, as far as both are known.
+    """
+    if place.spec.profile_id != found.spec.profile_id:
+        return False
+    starts = {place.spec.start, found.spec.start}
+    if None not in starts and len(starts) == 2:
+        return False
+    return place.identity is None or place.identity.gi_id == found.identity.gi_id
+
+
+def _compare(turn: Turn, place: Place, seen: Instance | None) -> None:
+    if place.state in _IN_FLIGHT:
+        return
+    if place.state is PlaceState.UNRESOLVED:
+        _resolve(turn, place, seen)
+    elif seen is None:
+        _lost(turn, place)
+    else:
+        place.busy = place.state is PlaceState.IDLE and bool(seen.occupants)
+
+
+def _lost(turn: Turn, place: Place) -> None:
+    lease = turn.state.lease_of(place)
+    turn.forget(place)
+    if lease is not None:
+        turn.end(lease, Trigger.LOST, EndReason.LOST)
+
+
+def _discover(turn: Turn, found: Instance, *, creates: bool) -> None:
+    """An instance we did not know. Where we create, it is somebody else's and not to be touched;
+    where we hand out what exists, it is on offer if it is whole.
+    """
+    if _overlaps_creation(turn, found):
+        return
+    whole = found.identity.ci_id is not None and found.identity.mig_uuid is not None
+    on_offer = not creates and whole
+    place = Place(
+        instance_id=f"i{turn.state.count()}",
+        spec=found.spec,
+        profile_name=found.profile_name,
+        memory_bytes=found.memory_bytes,
+        state=PlaceState.IDLE if on_offer else PlaceState.OUTSIDE,
+        ours=False,
+        since=turn.now,
+        identity=found.identity,
+        busy=bool(found.occupants),
+    )
+    turn.state.instances[place.instance_id] = place
+
+
+def _overlaps_creation(turn: Turn, found: Instance) -> bool:
+    """Somebody was faster where an instance of ours is being made: ours will fail, and the GPU be
+    observed again; until then the window is counted once.
+    """
+    geometry = turn.state.gpus[found.spec.gpu_uuid].gpu.geometry
+    theirs = geometry.by_id.get(found.spec.profile_id)
+    if theirs is None or found.spec.start is None:
+        return False
+    window = theirs.window(found.spec.start)
+    return any(
+        place.spec.start is not None
+        and geometry.by_id[place.spec.profile_id].window(place.spec.start) & window
+        for place in turn.state.on_gpu(found.spec.gpu_uuid)
+        if place.state is PlaceState.CREATING
+    )
+
+
+def _resolve(turn: Turn, place: Place, seen: Instance | None) -> None:
+    """Find out how a call ended that was under way when the last broker stopped."""
+    if place.was is PlaceState.DESTROYING:
+        _resolve_destroying(turn, place, seen)
+    elif place.was is PlaceState.CREATING:
+        _resolve_creating(turn, place, seen)
+    else:
+        _resolve_claiming(turn, place, seen)
+
+
+def _resolve_destroying(turn: Turn, place: Place, seen: Instance | None) -> None:
+    if seen is None:
+        turn.forget(place)
+    else:
+        place.identity = seen.identity
+        turn.destroy(place)
+
+
+def _resolve_creating(turn: Turn, place: Place, seen: Instance | None) -> None:
+    if seen is None:
+        not_made(turn, place, "the broker stopped while it was being made", hopeless=False)
+        return
+    place.identity = seen.identity
+    if seen.identity.mig_uuid is not None:
+        ready(turn, place)
+        return
+    lease = turn.state.lease_of(place)
+    turn.destroy(place)
+    if lease is not None:
+        back_in_line(turn, lease, "half made", hopeless=False, extra=turn.rules.failed_patience)
+
+
+def _resolve_claiming(turn: Turn, place: Place, seen: Instance | None) -> None:
+    lease = turn.state.lease_of(place)
+    if seen is None:
+        turn.forget(place)
+        if lease is not None:
+            back_in_line(turn, lease, "gone", hopeless=False, extra=turn.rules.failed_patience)
+    elif place.identity is not None:
+        place.become(PlaceState.CLAIMING, turn.now)
+        turn.do(ClaimInstance(place.instance_id, place.spec.gpu_uuid, place.identity))
+
+
+def gpu_failed(turn: Turn, event: GpuFailed) -> None:
+    """A GPU does not answer: nothing new is started there, everything else stays as it is."""
+    gpu = turn.state.gpus.get(event.gpu_uuid)
+    if gpu is not None:
+        gpu.failures += 1
+        gpu.problem = event.error
+        gpu.observe_at = turn.now + turn.rules.backoff(gpu.failures)
+
+
+def broker_started(turn: Turn, event: BrokerStarted) -> None:
+    """A broker took over: what was under way is unknown, and everybody gets a moment to return."""
+    rebooted = turn.state.boot_id not in ("", event.boot_id)
+    turn.state.boot_id = event.boot_id
+    if rebooted:
+        _rebooted(turn)
+        return
+    for gpu in turn.state.gpus.values():
+        gpu.trusted = False
+    for place in turn.state.instances.values():
+        _interrupted(turn, place)
+    for lease in turn.state.leases.values():
+        if lease.deadline is not None:
+            lease.deadline = max(lease.deadline, turn.now + turn.rules.rebind_grace)
+
+
+def _interrupted(turn: Turn, place: Place) -> None:
+    if place.state in _IN_FLIGHT:
+        doing = place.state
+        place.become(PlaceState.UNRESOLVED, turn.now)
+        place.was = doing
+    elif place.asked:
+        place.asked, place.retry_at = False, turn.now
+    if place.state is PlaceState.HELD and not place.ours and place.identity is not None:
+        turn.do(LockInstance(place.instance_id, place.spec.gpu_uuid, place.identity))
+
+
+def _rebooted(turn: Turn) -> None:
+    """Neither processes nor instances outlive a reboot."""
+    for lease in list(turn.state.leases.values()):
+        turn.end(lease, Trigger.REBOOT, EndReason.REBOOTED)
+    turn.state.gpus.clear()
+    turn.state.instances.clear()
+    turn.state.parkings.clear()

@@ -1,0 +1,153 @@
+"""Events that people and processes cause: asking, binding, renewing, leaving."""
+
+from __future__ import annotations
+
+from jupyter_mig.core import line
+from jupyter_mig.core.actions import Grant, Park, RefuseResize
+from jupyter_mig.core.events import (
+    Ask,
+    HolderLeft,
+    LeaseBound,
+    LeaseReleased,
+    LeaseRenewed,
+    ResizeRequested,
+    SlicesRequested,
+)
+from jupyter_mig.core.leases import USABLE, EndReason, Lease, LeaseState, Trigger
+from jupyter_mig.core.state import Parking
+from jupyter_mig.core.turn import Turn
+
+_TAKEN_BACK = frozenset({LeaseState.DOOMED, LeaseState.DRAINING})
+
+
+def slices_requested(turn: Turn, event: SlicesRequested) -> None:
+    """Put every ask in line, the largest first, so that a batch is planned well."""
+    for ask in sorted(event.asks, key=lambda ask: -line.width(turn.state, turn.rules, ask.size)):
+        known = _same_request(turn, ask)
+        if known is not None:
+            _adopt(turn, known, ask)
+            continue
+        lease = _new_lease(turn, ask)
+        turn.state.leases[lease.lease_id] = lease
+        if not line.offered(turn.state, turn.rules, ask.size):
+            turn.end(lease, Trigger.END, EndReason.UNKNOWN_SIZE)
+
+
+def _same_request(turn: Turn, ask: Ask) -> Lease | None:
+    """The live lease that the same owner already has for the same kernel."""
+    return next(
+        (
+            lease
+            for lease in turn.state.leases.values()
+            if (lease.owner, lease.kernel_id) == (ask.owner, ask.kernel_id)
+            and lease.state not in _TAKEN_BACK
+        ),
+        None,
+    )
+
+
+def _adopt(turn: Turn, lease: Lease, ask: Ask) -> None:
+    """Asked again for the same kernel: the lease now hangs on the process that asks."""
+    if lease.state in USABLE:
+        _renew(turn, lease, ask)
+        turn.do(Grant(lease.lease_id))
+    else:
+        lease.requester, lease.requester_left = ask.requester, False
+
+
+def _new_lease(turn: Turn, ask: Ask) -> Lease:
+    patience = None if ask.patience_seconds is None else max(float(ask.patience_seconds), 0.0)
+    return Lease(
+        lease_id=ask.lease_id,
+        kernel_id=ask.kernel_id,
+        owner=ask.owner,
+        requester=ask.requester,
+        size=ask.size,
+        label=ask.label,
+        order=turn.state.count(),
+        requested_at=turn.now,
+        patience_seconds=patience,
+        instead_of=ask.instead_of,
+        since=turn.now,
+        deadline=None if patience is None else turn.now + patience,
+    )
+
+
+def lease_bound(turn: Turn, event: LeaseBound) -> None:
+    """Tie the lease to its kernel process; a resize that led here is over."""
+    lease = turn.state.leases.get(event.lease_id)
+    if lease is None or lease.state not in USABLE:
+        return
+    lease.move(Trigger.BIND, turn.now)
+    lease.kernel, lease.kernel_pid = event.kernel, event.kernel_pid
+    turn.state.parkings.pop(lease.lease_id, None)
+    if lease.instead_of:
+        turn.state.parkings.pop(lease.instead_of, None)
+
+
+def lease_renewed(turn: Turn, event: LeaseRenewed) -> None:
+    """The kernel will be started again under the same lease, perhaps by another server."""
+    lease = turn.state.leases.get(event.lease_id)
+    if lease is not None and lease.state in USABLE:
+        _renew(turn, lease, event)
+
+
+def _renew(turn: Turn, lease: Lease, by: LeaseRenewed | Ask) -> None:
+    lease.requester, lease.requester_left = by.requester, False
+    lease.move(Trigger.RENEW, turn.now)
+    if lease.state is LeaseState.GRANTED:
+        lease.kernel = lease.kernel_pid = None
+        lease.deadline = turn.now + turn.rules.bind_grace
+
+
+def lease_released(turn: Turn, event: LeaseReleased) -> None:
+    """The owner is done, or takes the request back. Saying so twice is harmless."""
+    lease = turn.state.leases.get(event.lease_id)
+    if lease is not None and lease.state not in _TAKEN_BACK:
+        usable = lease.state in USABLE
+        turn.wish_over(lease, EndReason.RELEASED if usable else EndReason.CANCELLED)
+
+
+def holder_left(turn: Turn, event: HolderLeft) -> None:
+    """A process is gone: leases it asked for or computes with lose what they hang on."""
+    for lease in list(turn.state.leases.values()):
+        if lease.requester == event.holder:
+            lease.requester_left = True
+        if lease.kernel == event.holder:
+            lease.kernel = lease.kernel_pid = None
+            _kernel_left(turn, lease)
+        elif lease.requester == event.holder:
+            _requester_left(turn, lease)
+
+
+def _kernel_left(turn: Turn, lease: Lease) -> None:
+    if lease.state is not LeaseState.BOUND:
+        return
+    if lease.requester_left:
+        turn.wish_over(lease, EndReason.HOLDER_LEFT)
+        return
+    lease.move(Trigger.KERNEL_LEFT, turn.now)
+    lease.deadline = turn.now + turn.rules.rebind_grace
+
+
+def _requester_left(turn: Turn, lease: Lease) -> None:
+    """A bound lease stays: its kernel lives, and only that counts."""
+    if lease.state not in _TAKEN_BACK | {LeaseState.BOUND}:
+        turn.wish_over(lease, EndReason.HOLDER_LEFT)
+
+
+def resize_requested(turn: Turn, event: ResizeRequested) -> None:
+    """Keep room for the new size, counting the old window free, and the old window for going
+    back; or refuse before anything is stopped.
+    """
+    lease = turn.state.leases.get(event.lease_id)
+    place = turn.state.place_of(lease) if lease and lease.state in USABLE else None
+    if lease is None or place is None:
+        return
+    turn.state.parkings.pop(lease.lease_id, None)
+    parking = Parking(lease.lease_id, lease.owner, event.size, turn.now + turn.rules.park)
+    if not line.park(turn, parking, lease.owner, place):
+        turn.do(RefuseResize(lease.lease_id, event.size))
+        return
+    turn.state.parkings[lease.lease_id] = parking
+    turn.do(Park(lease.lease_id, event.size))

@@ -1,0 +1,45 @@
+"""The timings and names the ledger goes by. They are arguments: the same events under the same
+rules give the same actions.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """All in seconds unless said otherwise.
+
+    ``rebind_grace``: how long a lease outlives its kernel while the server lives (restarts).
+    ``bind_grace``: how long a granted slice may stay without a kernel.
+    ``warm``: how long an emptied instance is kept for the same user; 0 destroys at once.
+    ``park``: how long room is kept for a resize or for an eviction under way.
+    ``overtake``: how long smaller requests may pass a blocked one at the head of the queue.
+    ``term_grace``: between TERM and KILL of processes left on a slice.
+    ``condemn_after``: how long a slice may refuse to empty before it is condemned.
+    ``condemn_failures``: how many destroys may fail before the instance is condemned (a count).
+    ``retry_first`` / ``retry_last``: the back-off of retried driver calls, doubling between them.
+    ``create_attempts``: how many creations may fail before the request is refused (a count).
+    ``failed_patience``: how much longer a request may wait because a creation failed under it.
+    ``remembered``: how many ended leases are remembered (a count).
+    ``names``: the administrator's names for sizes.
+    """
+
+    rebind_grace: float = 30.0
+    bind_grace: float = 60.0
+    warm: float = 0.0
+    park: float = 120.0
+    overtake: float = 300.0
+    term_grace: float = 3.0
+    condemn_after: float = 30.0
+    condemn_failures: int = 5
+    retry_first: float = 0.2
+    retry_last: float = 30.0
+    create_attempts: int = 5
+    failed_patience: float = 10.0
+    remembered: int = 256
+    names: dict[str, str] = {}
+
+    def backoff(self, failures: int) -> float:
+        """Seconds to wait after so many failures in a row."""
+        return min(self.retry_first * 2.0 ** max(failures - 1, 0), self.retry_last)

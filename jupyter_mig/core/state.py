@@ -1,0 +1,156 @@
+"""Everything the ledger knows. It is plain data: its JSON form is the snapshot in the log."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from jupyter_mig.core.actions import Signal
+from jupyter_mig.core.geometry import Gpu, Identity, Spec
+from jupyter_mig.core.leases import Holder, Lease, LeaseState
+from jupyter_mig.core.occupancy import Occupancy
+
+
+class PlaceState(str, Enum):
+    """What an instance is doing.
+
+    creating, claiming, destroying: the driver is at it. held: a lease has it. idle: it exists and
+    may be handed out. condemned: it will not go, and is retried. outside: not ours to touch.
+    unresolved: the broker stopped while the driver was at it; the next observation tells.
+    """
+
+    CREATING = "creating"
+    CLAIMING = "claiming"
+    HELD = "held"
+    IDLE = "idle"
+    DESTROYING = "destroying"
+    CONDEMNED = "condemned"
+    OUTSIDE = "outside"
+    UNRESOLVED = "unresolved"
+
+
+class Place(msgspec.Struct):
+    """One instance: where it is, what NVML calls it, and whose it is.
+
+    ``ours`` tells whether we created it: only those are ever destroyed. ``retry_at`` is when the
+    next driver call on it is due, ``asked`` whether an observation of its occupants is under way.
+    ``was`` remembers, while unresolved, what the driver was at. ``busy`` marks an idle instance
+    on which somebody was seen.
+    """
+
+    instance_id: str
+    spec: Spec
+    profile_name: str
+    memory_bytes: int
+    state: PlaceState
+    ours: bool
+    since: float
+    identity: Identity | None = None
+    lease_id: str | None = None
+    retry_at: float | None = None
+    asked: bool = False
+    failures: int = 0
+    suspects: tuple[int, ...] = ()
+    signalled: Signal | None = None
+    warm_owner: int | None = None
+    warm_until: float | None = None
+    busy: bool = False
+    was: PlaceState | None = None
+
+    def become(self, state: PlaceState, now: float) -> None:
+        """Change what it is doing; whatever was pending in the old state is off."""
+        self.state, self.since = state, now
+        self.retry_at, self.asked, self.was = None, False, None
+        self.warm_owner = self.warm_until = None
+
+
+class GpuState(msgspec.Struct):
+    """A GPU and whether it can be used now.
+
+    ``creates``: dynamic; otherwise existing instances are handed out. ``problem`` says why nothing
+    new is started on it. ``trusted`` is False from the moment our picture of it proved wrong until
+    it has been observed again. ``observe_at`` is when to look again after a failure.
+    """
+
+    gpu: Gpu
+    creates: bool
+    problem: str = ""
+    trusted: bool = True
+    observe_at: float | None = None
+    failures: int = 0
+
+
+class Parking(msgspec.Struct):
+    """Room that is kept: for a resize of ``key`` (a lease), or for the waiting lease ``key`` while
+    warm instances are cleared away. ``masks`` are memory slices by GPU, ``instances`` existing
+    instances kept by id.
+    """
+
+    key: str
+    owner: int
+    size: str
+    until: float
+    masks: dict[str, int] = {}
+    instances: tuple[str, ...] = ()
+
+
+class State(msgspec.Struct):
+    """The whole. ``counter`` numbers leases in line and instances; ``now`` never goes back."""
+
+    boot_id: str = ""
+    now: float = 0.0
+    counter: int = 0
+    gpus: dict[str, GpuState] = {}
+    instances: dict[str, Place] = {}
+    leases: dict[str, Lease] = {}
+    ended: dict[str, Lease] = {}
+    parkings: dict[str, Parking] = {}
+
+    def count(self) -> int:
+        """The next number."""
+        self.counter += 1
+        return self.counter
+
+    def waiting(self) -> list[Lease]:
+        """Waiting leases in the order they asked."""
+        return sorted(
+            (lease for lease in self.leases.values() if lease.state is LeaseState.WAITING),
+            key=lambda lease: lease.order,
+        )
+
+    def on_gpu(self, gpu_uuid: str) -> list[Place]:
+        """The instances known on one GPU."""
+        return [place for place in self.instances.values() if place.spec.gpu_uuid == gpu_uuid]
+
+    def place_of(self, lease: Lease) -> Place | None:
+        """The instance of a lease."""
+        return self.instances.get(lease.instance_id) if lease.instance_id else None
+
+    def lease_of(self, place: Place) -> Lease | None:
+        """The lease of an instance."""
+        return self.leases.get(place.lease_id) if place.lease_id else None
+
+    def holders(self) -> set[Holder]:
+        """Everything whose life a lease hangs on."""
+        requesters = {ls.requester for ls in self.leases.values() if not ls.requester_left}
+        return requesters | {ls.kernel for ls in self.leases.values() if ls.kernel is not None}
+
+    def occupancy(
+        self,
+        gpu_uuid: str,
+        *,
+        keys: frozenset[str] = frozenset(),
+        without: frozenset[str] = frozenset(),
+    ) -> Occupancy:
+        """What is taken on a GPU, seen by somebody who may use the parkings named in ``keys`` and
+        thinks the instances in ``without`` away.
+        """
+        tally = Occupancy(
+            self.gpus[gpu_uuid].gpu.geometry,
+            (p.spec for p in self.on_gpu(gpu_uuid) if p.instance_id not in without),
+        )
+        for parking in self.parkings.values():
+            if parking.key not in keys:
+                tally.block(parking.masks.get(gpu_uuid, 0))
+        return tally

@@ -1,0 +1,100 @@
+"""One handling of one event: the state it works on and the actions it gives out."""
+
+from __future__ import annotations
+
+from jupyter_mig.core.actions import (
+    AnyAction,
+    DestroyInstance,
+    End,
+    ObserveOccupants,
+    Refuse,
+    ReturnInstance,
+)
+from jupyter_mig.core.leases import EndReason, Lease, LeaseState, Trigger
+from jupyter_mig.core.rules import Rules
+from jupyter_mig.core.state import Place, PlaceState, State
+
+
+class Turn:
+    """What the topic modules share: state, rules, the time, and the steps that several of them
+    take (ending a lease, letting go of an instance).
+    """
+
+    def __init__(self, state: State, rules: Rules) -> None:
+        self.state = state
+        self.rules = rules
+        self.now = state.now
+        self.actions: list[AnyAction] = []
+
+    def do(self, action: AnyAction) -> None:
+        """Give out an action."""
+        self.actions.append(action)
+
+    def end(self, lease: Lease, trigger: Trigger, reason: EndReason, error: str = "") -> None:
+        """Move a lease by ``trigger``; if that is the end, file it away and say so."""
+        had_slice = lease.granted_at is not None
+        lease.move(trigger, self.now)
+        lease.reason, lease.error = lease.reason or reason, lease.error or error
+        if lease.state is not LeaseState.RELEASED:
+            return
+        lease.instance_id = None
+        self.state.leases.pop(lease.lease_id)
+        self.state.ended[lease.lease_id] = lease
+        while len(self.state.ended) > self.rules.remembered:
+            self.state.ended.pop(next(iter(self.state.ended)))
+        if not had_slice:
+            self.state.parkings.pop(lease.lease_id, None)
+        self.do((End if had_slice else Refuse)(lease.lease_id, lease.reason))
+
+    def wish_over(self, lease: Lease, reason: EndReason) -> None:
+        """Nobody wants this lease any more: end it from whatever state it is in."""
+        self.end(lease, Trigger.END, reason)
+        if lease.state is LeaseState.DRAINING:
+            self.observe_occupants(self.state.instances[lease.instance_id or ""])
+
+    def observe_occupants(self, place: Place) -> None:
+        """Ask who is on the instance, unless the question is already out."""
+        if place.identity is None or place.asked:
+            return
+        place.asked, place.retry_at = True, None
+        self.do(ObserveOccupants(place.instance_id, place.spec.gpu_uuid, place.identity))
+
+    def let_go(self, place: Place) -> None:
+        """The instance is empty and nobody's: keep it warm, destroy it, or hand it back."""
+        owner = self._owner(place)
+        place.lease_id, place.signalled, place.suspects, place.failures = None, None, (), 0
+        if not place.ours:
+            place.become(PlaceState.IDLE, self.now)
+            self._return(place)
+        elif self.rules.warm > 0 and owner is not None:
+            place.become(PlaceState.IDLE, self.now)
+            place.warm_owner, place.warm_until = owner, self.now + self.rules.warm
+        else:
+            self.destroy(place)
+
+    def destroy(self, place: Place) -> None:
+        """Have an instance of ours destroyed."""
+        place.lease_id = None
+        place.become(PlaceState.DESTROYING, self.now)
+        if place.identity is not None:
+            self.do(DestroyInstance(place.instance_id, place.spec.gpu_uuid, place.identity))
+
+    def condemn(self, place: Place) -> None:
+        """Give up waiting for an instance to go; it counts as occupied and is retried."""
+        place.lease_id = None
+        place.become(PlaceState.CONDEMNED, self.now)
+        place.retry_at = self.now + self.rules.backoff(place.failures)
+
+    def forget(self, place: Place) -> None:
+        """The instance is gone; a lock on it goes too."""
+        self.state.instances.pop(place.instance_id)
+        if not place.ours and place.state is PlaceState.HELD:
+            self._return(place)
+
+    def _return(self, place: Place) -> None:
+        if place.identity is not None:
+            self.do(ReturnInstance(place.instance_id, place.spec.gpu_uuid, place.identity))
+
+    def _owner(self, place: Place) -> int | None:
+        lease = self.state.lease_of(place)
+        return lease.owner if lease else None
