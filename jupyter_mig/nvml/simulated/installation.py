@@ -1,0 +1,89 @@
+"""Putting the simulated library in pynvml's place, and taking it away again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pynvml
+from msgspec.structs import replace
+
+from .library import Library
+from .machine import Machine
+from .node import Node
+from .processes import boot_id
+from .session import Session
+from .silicon import fresh
+from .spec import NodeSpec, parse
+from .storage import File, Memory, Storage
+
+
+class AlreadyInstalled(RuntimeError):
+    """A simulated node is installed in this process; there is room for one."""
+
+
+@contextmanager
+def installed(
+    spec: str | NodeSpec,
+    *,
+    state: Path | None = None,
+    time_scale: float | None = None,
+    privileged: bool | None = None,
+    monitor: bool | None = None,
+) -> Iterator[Node]:
+    """Make all pynvml code in this process see a simulated node, until the block ends.
+
+    ``spec`` is a node description such as ``2xA100-SXM4-40GB``; the keywords, where given, stand
+    before its options. With ``state`` the hardware lives in that file and is shared with other
+    processes, and outlives them all; without, it lives in memory and goes with the block.
+
+    pynvml's library, its count of inits and its cache of functions are put back as they were.
+
+    Raises UnknownDriver for a description that cannot be read, StateError for a file that holds
+    another node or nothing readable, AlreadyInstalled inside another such block.
+    """
+    chosen = {"time_scale": time_scale, "privileged": privileged, "monitor": monitor}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    wanted = replace(parse(spec) if isinstance(spec, str) else spec, **given)
+    machine = Machine(wanted.models, _storage(wanted, state), wanted.time_scale)
+    session = Session(machine, privileged=wanted.privileged, monitor=wanted.monitor)
+    node = Node(wanted, machine)
+    try:
+        with _in_place_of_pynvmls(Library(session)):
+            yield node
+    finally:
+        node.close()
+
+
+def attached(spec: str | NodeSpec, state: Path) -> Node:
+    """The node whose hardware is in that file, without installing it: to watch and to meddle."""
+    wanted = parse(spec) if isinstance(spec, str) else spec
+    return Node(wanted, Machine(wanted.models, _storage(wanted, state), wanted.time_scale))
+
+
+def _storage(spec: NodeSpec, state: Path | None) -> Storage:
+    if state is None:
+        return Memory(fresh(spec.models, boot_id(), mig=spec.mig))
+    return File.opened(state, spec.models, mig=spec.mig)
+
+
+@contextmanager
+def _in_place_of_pynvmls(library: Library) -> Iterator[None]:
+    """Swap pynvml's three globals; its own lock keeps its other users out meanwhile."""
+    ours = {"nvmlLib": library, "_nvmlLib_refcount": 0, "_nvmlGetFunctionPointer_cache": {}}
+    globals_of_pynvml = vars(pynvml)
+    with pynvml.libLoadLock:
+        if isinstance(pynvml.nvmlLib, Library):
+            raise AlreadyInstalled(
+                "A simulated node is already installed in this process; leave that block first,"
+                " or describe all GPUs as one node (1xA30,1xH200)"
+            )
+        before = {name: globals_of_pynvml[name] for name in ours}
+        globals_of_pynvml.update(ours)
+    try:
+        yield
+    finally:
+        library.unload()
+        with pynvml.libLoadLock:
+            globals_of_pynvml.update(before)

@@ -1,0 +1,89 @@
+"""The text that describes a simulated node, and its parsed form.
+
+``2xA100-SXM4-40GB,1xA30?time_scale=0&mig=off`` is two A100s and an A30 that create and destroy
+without taking time and start with MIG mode off.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import groupby
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from jupyter_mig.errors import UnknownDriver
+
+from .models import known_models
+
+MAX_GPUS = 32
+"""GPUs that the driver's fixed table of MIG device minors has room for."""
+
+_SWITCH = {"on": True, "1": True, "true": True, "off": False, "0": False, "false": False}
+
+
+class NodeSpec(msgspec.Struct, frozen=True):
+    """A simulated node: its GPUs in NVML order and how it treats this caller."""
+
+    models: tuple[str, ...]
+    time_scale: float = 1.0
+    """Factor on the time that create and destroy take; 0 is at once."""
+    mig: bool = True
+    """Whether a new node starts with MIG mode on."""
+    privileged: bool = True
+    """Whether the caller is root or holds the ``mig/config`` capability."""
+    monitor: bool = False
+    """Whether an unprivileged caller holds the ``mig/monitor`` capability."""
+
+    def __str__(self) -> str:
+        runs = ((name, len(list(run))) for name, run in groupby(self.models))
+        return ",".join(f"{count}x{name}" for name, count in runs)
+
+
+def parse(text: str) -> NodeSpec:
+    """Read a node description; UnknownDriver says what is wrong and what would be right."""
+    gpus, _, options = text.partition("?")
+    models = tuple(name for part in gpus.split(",") for name in _gpus(part.strip(), text))
+    if len(models) > MAX_GPUS:
+        raise _unreadable(text, f"a node has at most {MAX_GPUS} GPUs, this one {len(models)}")
+    return msgspec.structs.replace(NodeSpec(models), **_options(options, text))
+
+
+def _gpus(part: str, text: str) -> tuple[str, ...]:
+    found = re.fullmatch(r"(?:([1-9][0-9]?)\s*x\s*)?(\S.*)", part)
+    if found is None:
+        raise _unreadable(text, "a GPU model is missing")
+    count, name = found.groups()
+    if name not in known_models():
+        raise _unreadable(text, f"there is no simulated GPU called {name}")
+    return (name,) * int(count or 1)
+
+
+def _options(text: str, whole: str) -> dict[str, object]:
+    pairs = parse_qsl(text, keep_blank_values=True)
+    repeated = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if repeated or (text and not pairs):
+        raise _unreadable(whole, f"the options {text} do not read as name=value&name=value")
+    return {name: _option(name, value, whole) for name, value in pairs}
+
+
+def _option(name: str, value: str, text: str) -> object:
+    if name == "time_scale":
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?|\.[0-9]+", value):
+            return float(value)
+        raise _unreadable(text, f"time_scale is a number from 0 up, not {value}")
+    if name not in ("mig", "privileged", "monitor"):
+        raise _unreadable(text, f"there is no option {name}")
+    if value.lower() not in _SWITCH:
+        raise _unreadable(text, f"{name} is on or off, not {value}")
+    return _SWITCH[value.lower()]
+
+
+def _unreadable(text: str, reason: str) -> UnknownDriver:
+    return UnknownDriver(
+        f"Cannot simulate {text}: {reason}",
+        situation=f"Known models: {', '.join(known_models())}",
+        next_step="Write it like 2xA100-SXM4-40GB or 1xA30,1xH200?time_scale=0"
+        " (options: time_scale, mig, privileged, monitor)",
+    )
