@@ -1,0 +1,50 @@
+"""The device nodes through which CUDA programs reach a MIG instance (MIG user guide, "Device
+Nodes and Capabilities").
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from jupyter_mig.core.geometry import Identity
+
+
+class AccessNodes(msgspec.Struct, frozen=True):
+    """Where the driver describes its capabilities (``proc``) and has their nodes (``dev``)."""
+
+    proc: Path = Path("/proc/driver/nvidia/capabilities")
+    dev: Path = Path("/dev/nvidia-caps")
+
+    def of(self, gpu_minor: int, identity: Identity) -> tuple[Path, ...]:
+        """The nodes of the GPU instance and its compute instance, as far as they exist."""
+        gi_number = 3 + 135 * gpu_minor + 9 * identity.gi_id
+        gi_folder = self.proc / f"gpu{gpu_minor}" / "mig" / f"gi{identity.gi_id}"
+        numbers = [_number(gi_folder / "access", gi_number)]
+        if identity.ci_id is not None:
+            ci_file = gi_folder / f"ci{identity.ci_id}" / "access"
+            numbers.append(_number(ci_file, gi_number + 1 + identity.ci_id))
+        nodes = (self.dev / f"nvidia-cap{number}" for number in numbers)
+        return tuple(node for node in nodes if node.exists())
+
+
+NOWHERE = AccessNodes(Path("/dev/null/capabilities"), Path("/dev/null/nvidia-caps"))
+"""For nodes that are simulated: nothing can exist below a device file."""
+
+
+def _number(capability: Path, fixed: int) -> int:
+    """The device minor number that a capability file names.
+
+    Containers often have the nodes without the files; the numbers are ``fixed`` by the driver
+    (``/proc/driver/nvidia-caps/mig-minors``).
+    """
+    try:
+        text = capability.read_text(encoding="ascii")
+    except OSError:
+        return fixed
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "DeviceFileMinor":
+            return int(value)
+    return fixed

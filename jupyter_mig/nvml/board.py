@@ -1,0 +1,83 @@
+"""One GPU, with the lock that makes the calls on it follow one another."""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from jupyter_mig import errors
+from jupyter_mig.core.geometry import Geometry, Gpu, Identity, Instance, Spec
+from jupyter_mig.nvml import discovery, lifecycle, observation, raw
+from jupyter_mig.nvml.handles import Handle
+from jupyter_mig.nvml.patience import Patience
+
+
+class Board:
+    """All that can be done with one GPU. Other boards' calls do not wait for this one's."""
+
+    def __init__(self, uuid: str, patience: Patience) -> None:
+        self.uuid = uuid
+        self._patience = patience
+        self.lock = Lock()
+        self._handle = Handle(uuid)
+        self._mig_handles: dict[str, Handle] = {}
+        self._geometry = Geometry()
+
+    def describe(self, index: int) -> Gpu:
+        """The GPU as it is now."""
+        with self.lock:
+            gpu = discovery.describe(self._handle.get(), index)
+            self._geometry = gpu.geometry
+            return gpu
+
+    def instances(self) -> tuple[Instance, ...]:
+        """The instances on it."""
+        with self.lock:
+            device = self._handle.get()
+            if not self._geometry.profiles and raw.mig_enabled(device):
+                self._geometry = discovery.geometry(device)
+            return observation.instances(device, self._geometry)
+
+    def create(self, spec: Spec) -> Identity:
+        """Make an instance."""
+        with self.lock:
+            return lifecycle.create(self._handle.get(), spec, self._patience)
+
+    def destroy(self, identity: Identity) -> None:
+        """Destroy an instance with patience; others may use the board between the attempts."""
+
+        def attempt() -> None:
+            with self.lock:
+                lifecycle.destroy(self._handle.get(), identity)
+
+        try:
+            self._patience.insist(attempt)
+        except errors.InUse as error:
+            error.situation = f"{error.situation} {self._suspects(identity)}"
+            raise
+
+    def occupants(self, identity: Identity) -> tuple[int, ...]:
+        """The pids on an instance."""
+        with self.lock:
+            mig_devices = [self._mig(identity.mig_uuid).get()] if identity.mig_uuid else []
+            return observation.occupants(self._handle.get(), identity.gi_id, mig_devices)
+
+    def memory(self, mig_uuid: str) -> tuple[int, int]:
+        """Bytes used and in all of a MIG device."""
+        with self.lock:
+            found = raw.memory(self._mig(mig_uuid).get())
+        return found.used_bytes, found.total_bytes
+
+    def minor(self) -> int:
+        """The number of its device node and capability files."""
+        with self.lock:
+            return raw.device_minor(self._handle.get())
+
+    def _mig(self, uuid: str) -> Handle:
+        return self._mig_handles.setdefault(uuid, Handle(uuid))
+
+    def _suspects(self, identity: Identity) -> str:
+        try:
+            pids = self.occupants(identity)
+        except errors.DriverError as error:
+            return f"Who holds it is not known: {error.message}."
+        return f"NVML lists on it: {', '.join(map(str, pids)) or 'no process'}."

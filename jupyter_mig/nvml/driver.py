@@ -1,0 +1,165 @@
+"""The one driver: the hardware port over whatever NVML is loaded."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from pathlib import Path
+from threading import Event, Lock
+
+from jupyter_mig import errors
+from jupyter_mig.core.geometry import Gpu, Identity, Instance, Spec
+from jupyter_mig.nvml import raw
+from jupyter_mig.nvml.access import NOWHERE, AccessNodes
+from jupyter_mig.nvml.board import Board
+from jupyter_mig.nvml.patience import Patience
+from jupyter_mig.nvml.port import HardwarePort
+
+log = logging.getLogger(__name__)
+
+DESTROY_PATIENCE_SECONDS = 5.0
+
+
+class Driver:
+    """A session with NVML, from construction until :meth:`close`; for any number of threads.
+
+    ``destroy_patience_seconds`` bounds how long a destroy is retried on In Use; ``access`` says
+    where capability files and nodes are; ``library`` is entered first and left last (it puts an
+    NVML under pynvml). Raises NoDriver if NVML cannot be opened.
+    """
+
+    def __init__(
+        self,
+        name: str = "nvml",
+        *,
+        simulated: bool = False,
+        access: AccessNodes | None = None,
+        destroy_patience_seconds: float = DESTROY_PATIENCE_SECONDS,
+        library: AbstractContextManager[object] | None = None,
+    ) -> None:
+        self.name = name
+        self.simulated = simulated
+        self._access = access or AccessNodes()
+        self._closed = Event()
+        self._patience = Patience(destroy_patience_seconds, over=self._closed)
+        self._lock = Lock()
+        self._boards: dict[str, Board] = {}
+        self._gpu_of_mig: dict[str, str] = {}
+        self._logged: set[tuple[int, int]] = set()
+        with ExitStack() as opening:
+            opening.enter_context(library or nullcontext())
+            raw.open_session()
+            opening.callback(raw.close_session)
+            self._open = opening.pop_all()
+
+    def gpus(self) -> tuple[Gpu, ...]:
+        """All GPUs we may see, with profiles and placements where MIG is on.
+
+        One that is lost, or that a container or job may not open, is left out and logged once;
+        if nothing else is there, its error is raised.
+        """
+        found, left_out = [], []
+        for index in range(raw.device_count()):
+            try:
+                uuid = raw.device_uuid(raw.device_by_index(index))
+                found.append(self._board(uuid).describe(index))
+            except (errors.GpuLost, errors.NoPermission) as error:  # noqa: PERF203 - one of many
+                left_out.append(error)
+                self._log_once(index, error)
+        if left_out and not found:
+            raise left_out[0]
+        return tuple(found)
+
+    def instances(self, gpu_uuid: str) -> tuple[Instance, ...]:
+        """All instances on one GPU; none where MIG is off."""
+        return self._board(gpu_uuid).instances()
+
+    def create(self, spec: Spec) -> Identity:
+        """Make a GPU instance at ``spec.start`` with one whole-size compute instance."""
+        return self._board(spec.gpu_uuid).create(spec)
+
+    def destroy(self, gpu_uuid: str, identity: Identity) -> None:
+        """Destroy an instance; gone already is fine.
+
+        Raises InUse when patience is over, NotFound when its id has passed to another instance.
+        """
+        self._board(gpu_uuid).destroy(identity)
+
+    def occupants(self, gpu_uuid: str, identity: Identity) -> tuple[int, ...]:
+        """The pids NVML lists on the instance."""
+        return self._board(gpu_uuid).occupants(identity)
+
+    def memory(self, identity: Identity) -> tuple[int, int]:
+        """Bytes used and bytes in all of the instance."""
+        if identity.mig_uuid is None:
+            raise errors.NotFound(
+                f"GPU instance {identity.gi_id} has no compute instance, so no memory reading",
+                code=6,
+                call="nvmlDeviceGetMemoryInfo",
+            )
+        return self._board(self._gpu_with(identity.mig_uuid)).memory(identity.mig_uuid)
+
+    def access_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
+        """The instance's device nodes that exist."""
+        return self._access.of(self._board(gpu_uuid).minor(), identity)
+
+    def close(self) -> None:
+        """End the session, after the calls under way; a destroy that is retrying gives up.
+
+        Closing again does nothing; other calls then raise NoDriver.
+        """
+        self._closed.set()
+        with ExitStack() as idle:
+            idle.enter_context(self._lock)
+            for board in self._boards.values():
+                idle.enter_context(board.lock)
+            self._open.close()
+
+    def _board(self, gpu_uuid: str) -> Board:
+        with self._lock:
+            if gpu_uuid not in self._boards:
+                self._boards[gpu_uuid] = Board(gpu_uuid, self._patience)
+            return self._boards[gpu_uuid]
+
+    def _gpu_with(self, mig_uuid: str) -> str:
+        """The GPU of a MIG device: looked up once, for a MIG UUID never moves to another GPU."""
+        with self._lock:
+            if mig_uuid not in self._gpu_of_mig:
+                gpu = raw.parent(raw.device_by_uuid(mig_uuid))
+                self._gpu_of_mig[mig_uuid] = raw.device_uuid(gpu)
+            return self._gpu_of_mig[mig_uuid]
+
+    def _log_once(self, index: int, error: errors.DriverError) -> None:
+        if (index, error.code) not in self._logged:
+            self._logged.add((index, error.code))
+            log.warning("GPU %d is left out: %s", index, error)
+
+
+def open_driver(name: str, state: Path | None = None) -> HardwarePort:
+    """The driver that ``JUPYTER_MIG_DRIVER`` names: ``nvml``, or ``simulated:`` and a node.
+
+    ``state`` is the file where a simulated node keeps its silicon between processes. Raises
+    UnknownDriver for other names, NoDriver where there is no NVIDIA driver or the file is bad.
+    """
+    kind, _, node = name.partition(":")
+    if name == "nvml":
+        return Driver()
+    if kind == "simulated" and node:
+        return _simulated(name, node, state)
+    raise errors.UnknownDriver(
+        f"There is no driver called {name}",
+        situation="Drivers are: nvml, and simulated: followed by a node.",
+        next_step="Set JUPYTER_MIG_DRIVER to nvml or, say, simulated:2xA100-SXM4-40GB",
+    )
+
+
+def _simulated(name: str, node: str, state: Path | None) -> Driver:
+    from jupyter_mig.nvml import simulated
+
+    library = simulated.installed(node, state=state)
+    try:
+        return Driver(name, simulated=True, access=NOWHERE, library=library)
+    except simulated.StateError as error:
+        raise errors.NoDriver(
+            "The simulated node cannot be opened", situation=str(error), call="nvmlInit"
+        ) from error
