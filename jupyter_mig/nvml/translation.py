@@ -81,7 +81,7 @@ def error_for(code: int, call: str) -> errors.DriverError:
     """The error to raise when ``call`` returned ``code``."""
     meaning = MEANINGS.get(code, Meaning(f"Error {code}"))
     return meaning.error(
-        f"NVML: {meaning.text}",
+        f"NVML says: {meaning.text}",
         situation=f"{call} returned {code}.",
         next_step=meaning.next_step,
         code=code,

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jupyter_mig.core.geometry import Identity
+from jupyter_mig.nvml.access import NOWHERE, AccessNodes
+
+
+@pytest.fixture
+def access(tmp_path: Path) -> AccessNodes:
+    """Capability files and nodes in an empty folder."""
+    nodes = AccessNodes(tmp_path / "capabilities", tmp_path / "nvidia-caps")
+    nodes.dev.mkdir()
+    return nodes
+
+
+def describe(capability: Path, minor: int) -> None:
+    """Write a capability file as the driver words it."""
+    capability.parent.mkdir(parents=True, exist_ok=True)
+    capability.write_text(
+        f"DeviceFileMinor: {minor}\nDeviceFileMode: 292\nDeviceFileModify: 1\n", encoding="ascii"
+    )
+
+
+def test_capability_files_name_the_nodes(access: AccessNodes) -> None:
+    """The GPU instance's node comes first, then the compute instance's."""
+    folder = access.proc / "gpu3" / "mig" / "gi9"
+    describe(folder / "access", 77)
+    describe(folder / "ci0" / "access", 78)
+    nodes = [access.dev / "nvidia-cap77", access.dev / "nvidia-cap78"]
+    for node in nodes:
+        node.touch()
+    assert access.of(3, Identity(9, 0)) == tuple(nodes)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "gi", "ci", "minors"), [(0, 0, 0, (3, 4)), (31, 14, 7, (4314, 4322))]
+)
+def test_without_capability_files_the_fixed_numbers_hold(
+    access: AccessNodes, gpu: int, gi: int, ci: int, minors: tuple[int, int]
+) -> None:
+    """A container that has only the nodes finds them; the last of all is 4322."""
+    nodes = tuple(access.dev / f"nvidia-cap{minor}" for minor in minors)
+    for node in nodes:
+        node.touch()
+    assert access.of(gpu, Identity(gi, ci)) == nodes
+
+
+def test_an_instance_without_compute_instance_has_one_node(access: AccessNodes) -> None:
+    """Half-made instances are reached through the GPU instance's node alone."""
+    (access.dev / "nvidia-cap3").touch()
+    assert access.of(0, Identity(0)) == (access.dev / "nvidia-cap3",)
+
+
+def test_what_does_not_exist_is_not_named(access: AccessNodes) -> None:
+    """Without nodes there is nothing to open."""
+    assert access.of(0, Identity(1, 0)) == ()
+
+
+def test_a_simulated_node_has_no_device_nodes() -> None:
+    """Not even on a machine that has real ones."""
+    assert NOWHERE.of(0, Identity(0, 0)) == ()
