@@ -27,7 +27,7 @@ help:
 	@echo "make clean    remove what was built (the virtual environment too)"
 
 demo: $(VENV)/.demo
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter-mig demo $(ARGS)
+	$(BIN)/jupyter-mig demo --dir .demo $(ARGS)
 
 test: check docs
 	@if [ "$(BROWSER)" = no ]; then echo "*** BROWSER=no: the browser tests are LEFT OUT ***"; \
