@@ -30,9 +30,14 @@ def _find(turn: Turn, instance_id: str, *states: PlaceState) -> Place | None:
 def instance_created(turn: Turn, event: InstanceCreated) -> None:
     """Made: grant it, or undo it if nobody wants it any more."""
     place = _find(turn, event.instance_id, PlaceState.CREATING)
-    if place is not None:
-        place.identity = event.identity
-        ready(turn, place)
+    if place is None:
+        return
+    for other in turn.state.on_gpu(place.spec.gpu_uuid):
+        settled = other.state not in (PlaceState.DESTROYING, PlaceState.UNRESOLVED)
+        if settled and other.identity and other.identity.gi_id == event.identity.gi_id:
+            turn.lose(other)  # NVML reuses an id only when its last bearer is gone
+    place.identity = event.identity
+    ready(turn, place)
 
 
 def instance_claimed(turn: Turn, event: InstanceClaimed) -> None:

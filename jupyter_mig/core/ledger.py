@@ -15,7 +15,8 @@ Theory of operation
    lease is *doomed*, and the instance is undone when it is there.
 5. An instance has a spec (where) and an identity (what NVML calls it, reused by the next tenant);
    they are matched only by an observation.
-6. Only a full, successful observation ends a lease whose holder lives.
+6. A lease whose holder lives ends only when its instance is proved gone: by a full, successful
+   observation, or by NVML giving its id to another instance.
 7. After each event, in this order: what is due happens, the line is served, those who waited
    long enough are refused (and the line is served again: they may have stood in the way).
 """

@@ -50,23 +50,18 @@ def _compare(turn: Turn, place: Place, seen: Instance | None) -> None:
     if place.state is PlaceState.UNRESOLVED:
         _resolve(turn, place, seen)
     elif seen is None:
-        _lost(turn, place)
+        turn.lose(place)
     else:
         place.busy = place.state is PlaceState.IDLE and bool(seen.occupants)
-
-
-def _lost(turn: Turn, place: Place) -> None:
-    lease = turn.state.lease_of(place)
-    turn.forget(place)
-    if lease is not None:
-        turn.end(lease, Trigger.LOST, EndReason.LOST)
 
 
 def _discover(turn: Turn, found: Instance, *, creates: bool) -> None:
     """An instance we did not know. Where we create, it is somebody else's and not to be touched;
     where we hand out what exists, it is on offer if it is whole.
     """
-    if _overlaps_creation(turn, found):
+    if _overlaps_in_flight(turn, found):
+        gpu = turn.state.gpus[found.spec.gpu_uuid]
+        gpu.trusted, gpu.observe_at = False, turn.now + turn.rules.retry_first
         return
     whole = found.identity.ci_id is not None and found.identity.mig_uuid is not None
     on_offer = not creates and whole
@@ -84,9 +79,9 @@ def _discover(turn: Turn, found: Instance, *, creates: bool) -> None:
     turn.state.instances[place.instance_id] = place
 
 
-def _overlaps_creation(turn: Turn, found: Instance) -> bool:
-    """Somebody was faster where an instance of ours is being made: ours will fail, and the GPU be
-    observed again; until then the window is counted once.
+def _overlaps_in_flight(turn: Turn, found: Instance) -> bool:
+    """Somebody made an instance where ours is being made or destroyed. The driver's answer about
+    ours will settle it; until then the window is counted once and the GPU looked at again.
     """
     geometry = turn.state.gpus[found.spec.gpu_uuid].gpu.geometry
     theirs = geometry.by_id.get(found.spec.profile_id)
@@ -97,7 +92,7 @@ def _overlaps_creation(turn: Turn, found: Instance) -> bool:
         place.spec.start is not None
         and geometry.by_id[place.spec.profile_id].window(place.spec.start) & window
         for place in turn.state.on_gpu(found.spec.gpu_uuid)
-        if place.state is PlaceState.CREATING
+        if place.state in _IN_FLIGHT
     )
 
 

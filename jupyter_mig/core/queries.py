@@ -22,7 +22,9 @@ CLEARING_SECONDS = 1.0
 
 
 class SizeOffer(msgspec.Struct, frozen=True):
-    """One size of the node: ``free`` more could start now, ``total`` fit on an empty node."""
+    """One size of the node: ``free`` more could start now, ``total`` fit on an empty node.
+    ``models`` are the GPUs that have it, each name once.
+    """
 
     name: str
     free: int
@@ -30,6 +32,7 @@ class SizeOffer(msgspec.Struct, frozen=True):
     memory_bytes: int
     multiprocessors: int
     width: int
+    models: tuple[str, ...] = ()
 
 
 class InTheWay(msgspec.Struct, frozen=True):
@@ -55,7 +58,18 @@ def _size(state: State, name: str, owner: int) -> SizeOffer:
         memory_bytes=example.memory_bytes,
         multiprocessors=example.multiprocessors,
         width=example.width,
+        models=_models(state, name),
     )
+
+
+def _models(state: State, name: str) -> tuple[str, ...]:
+    existing = {p.spec.gpu_uuid for p in state.instances.values() if p.profile_name == name}
+    having = (
+        gpu.gpu.name
+        for uuid, gpu in state.gpus.items()
+        if name in gpu.gpu.geometry.by_name or uuid in existing
+    )
+    return tuple(dict.fromkeys(having))
 
 
 def _example(state: State, name: str) -> SizeOffer:

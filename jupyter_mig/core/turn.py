@@ -91,6 +91,13 @@ class Turn:
         if not place.ours and place.state is PlaceState.HELD:
             self._return(place)
 
+    def lose(self, place: Place) -> None:
+        """The instance was found gone, by somebody else's doing; so is its lease."""
+        lease = self.state.lease_of(place)
+        self.forget(place)
+        if lease is not None:
+            self.end(lease, Trigger.LOST, EndReason.LOST)
+
     def _return(self, place: Place) -> None:
         if place.identity is not None:
             self.do(ReturnInstance(place.instance_id, place.spec.gpu_uuid, place.identity))
