@@ -65,7 +65,9 @@ class SliceView(msgspec.Struct, frozen=True):
 
 
 class SizeCount(msgspec.Struct, frozen=True):
-    """So many of one size. ``free`` more could start now, ``total`` fit on an empty node."""
+    """So many of one size. ``free`` more could start now, ``total`` fit on an empty node.
+    ``models`` are the GPUs that have it, each name once.
+    """
 
     size: str
     free: int
@@ -73,6 +75,7 @@ class SizeCount(msgspec.Struct, frozen=True):
     memory_bytes: int
     multiprocessors: int
     width: int
+    models: tuple[str, ...] = ()
 
 
 class Mine(msgspec.Struct, frozen=True):
