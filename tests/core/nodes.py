@@ -10,14 +10,17 @@ from jupyter_mig.core.rules import Rules
 MIB = 1 << 20
 
 
-def profile(
+NO_ENGINES = Engines()
+
+
+def profile(  # noqa: PLR0917 - a row of a table reads best as a row
     profile_id: int,
     name: str,
     memory_mib: int,
     max_count: int,
     width: int,
     starts: tuple[int, ...],
-    engines: Engines = Engines(),
+    engines: Engines = NO_ENGINES,
 ) -> Profile:
     """A profile row; compute slices are read off its name."""
     compute = int(name[0])

@@ -28,13 +28,13 @@ class Histories(RuleBasedStateMachine):
     def start(self, warm: float, static: bool, node: int) -> None:
         """Draw a node: an A100 with a static or dynamic neighbour of another kind."""
         second = [A100, A30, RTX_PRO][node]
-        self.rules = Rules(warm=warm, names={"small": "1g.5gb"})
+        self.terms = Rules(warm=warm, names={"small": "1g.5gb"})
         self.world = World([(gpu(0, A100), True), (gpu(1, second), not static)])
         if static:
             widest = second.profiles[0]
             for at in widest.starts[:3]:
                 self.world.create(Spec("GPU-1", widest.profile_id, at))
-        self.ledger = Ledger(self.rules)
+        self.ledger = Ledger(self.terms)
         self.log: list[tuple[AnyEvent, float]] = []
         self.now = 0.0
         self.names = 0
@@ -48,10 +48,12 @@ class Histories(RuleBasedStateMachine):
         self.ledger.check()
 
     def name(self, prefix: str) -> str:
+        """A name not used before."""
         self.names += 1
         return f"{prefix}{self.names}"
 
-    def ask(self, owner: int, size: str, patience: float | None, again: bool) -> Ask:
+    def ask(self, owner: int, size: str, patience: float | None, *, again: bool) -> Ask:
+        """An ask from the owner's server, perhaps for a kernel it has a lease for already."""
         kernels = [ls.kernel_id for ls in self.ledger.state.leases.values()]
         kernel = kernels[0] if again and kernels else self.name("kernel")
         parked = next(iter(self.ledger.state.parkings), "")
@@ -135,9 +137,10 @@ class Histories(RuleBasedStateMachine):
         self.restart_broker(done=False)
 
     def restart_broker(self, *, done: bool) -> None:
+        """Interrupt every GPU's oldest call, replay, observe."""
         for uuid in self.world.calls:
             self.world.interrupt(uuid, done=done)
-        self.ledger = Ledger.replay(self.log, self.rules)
+        self.ledger = Ledger.replay(self.log, self.terms)
         self.happen(events.BrokerStarted("boot-1"))
         for uuid in self.world.gpus:
             self.happen(self.world.observed(uuid))
@@ -182,8 +185,8 @@ class Histories(RuleBasedStateMachine):
         assert not self.ledger.state.leases
         assert not [p for p in self.ledger.state.instances.values() if p.ours]
         snapshot = self.ledger.snapshot()
-        assert Ledger.replay(self.log, self.rules).snapshot() == snapshot
-        assert Ledger.restore(snapshot, self.rules).snapshot() == snapshot
+        assert Ledger.replay(self.log, self.terms).snapshot() == snapshot
+        assert Ledger.restore(snapshot, self.terms).snapshot() == snapshot
 
     def run_down(self) -> None:
         """Let the driver answer everything and all deadlines pass."""

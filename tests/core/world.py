@@ -71,30 +71,42 @@ class World:
         if isinstance(call, actions.ObserveGpu):
             return self.failed(uuid) if fail else self.observed(uuid)
         if isinstance(call, actions.CreateInstance):
-            identity = None if fail else self.create(call.spec)
-            if identity is None:
-                return events.CreateFailed(call.instance_id, "Insufficient Resources")
-            return events.InstanceCreated(call.instance_id, identity)
-        real = self._find(uuid, call.identity)
+            return self._create(call, fail=fail)
+        real = next((r for r in self.real[uuid] if r.identity.gi_id == call.identity.gi_id), None)
         if isinstance(call, actions.DestroyInstance):
-            return self._destroy(uuid, call, real, fail=fail)
+            return self._destroy(call, real, fail=fail)
         if isinstance(call, actions.ClaimInstance):
-            if fail or real is None or real.occupants:
-                return events.ClaimFailed(call.instance_id, "in use")
-            return events.InstanceClaimed(call.instance_id)
+            return self._claim(call, real, fail=fail)
+        return self._occupants(call, real, fail=fail)
+
+    def _create(self, call: actions.CreateInstance, *, fail: bool) -> events.AnyEvent:
+        identity = None if fail else self.create(call.spec)
+        if identity is None:
+            return events.CreateFailed(call.instance_id, "Insufficient Resources")
+        return events.InstanceCreated(call.instance_id, identity)
+
+    def _claim(
+        self, call: actions.ClaimInstance, real: Real | None, *, fail: bool
+    ) -> events.AnyEvent:
+        if fail or real is None or real.occupants:
+            return events.ClaimFailed(call.instance_id, "in use")
+        return events.InstanceClaimed(call.instance_id)
+
+    def _occupants(
+        self, call: actions.ObserveOccupants, real: Real | None, *, fail: bool
+    ) -> events.AnyEvent:
         if fail:
             return events.OccupantsUnknown(call.instance_id, "GPU is lost")
-        return events.OccupantsObserved(
-            call.instance_id, tuple(sorted(real.occupants)) if real else ()
-        )
+        pids = tuple(sorted(real.occupants)) if real else ()
+        return events.OccupantsObserved(call.instance_id, pids)
 
     def _destroy(
-        self, uuid: str, call: actions.DestroyInstance, real: Real | None, *, fail: bool
+        self, call: actions.DestroyInstance, real: Real | None, *, fail: bool
     ) -> events.AnyEvent:
         if real is not None and (fail or real.occupants):
             return events.DestroyFailed(call.instance_id, "In Use", tuple(sorted(real.occupants)))
         if real is not None:
-            self.real[uuid].remove(real)
+            self.real[call.gpu_uuid].remove(real)
         return events.InstanceDestroyed(call.instance_id)
 
     def create(self, spec: Spec) -> Identity | None:
@@ -134,9 +146,6 @@ class World:
     def failed(self, uuid: str) -> events.GpuFailed:
         """An observation that did not work."""
         return events.GpuFailed(uuid, "GPU is lost")
-
-    def _find(self, uuid: str, identity: Identity) -> Real | None:
-        return next((r for r in self.real[uuid] if r.identity.gi_id == identity.gi_id), None)
 
     def interrupt(self, uuid: str, *, done: bool) -> None:
         """The broker is killed during the oldest call: it may or may not have happened."""
