@@ -69,7 +69,7 @@ class Histories(RuleBasedStateMachine):
     def request(self, owner: int, sizes: list[str], patience: float | None, again: bool) -> None:
         """One or several requests, perhaps for a kernel that has one."""
         asks = tuple(
-            self.ask(owner, size, patience, again and not i) for i, size in enumerate(sizes)
+            self.ask(owner, size, patience, again=again and not i) for i, size in enumerate(sizes)
         )
         self.happen(events.SlicesRequested(asks))
 
