@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from threading import Lock
 
 from jupyter_mig import errors
 from jupyter_mig.core.geometry import Geometry, Gpu, Identity, Instance, Spec
 from jupyter_mig.nvml import discovery, lifecycle, observation, raw
+from jupyter_mig.nvml.facts import Device
 from jupyter_mig.nvml.handles import Handle
 from jupyter_mig.nvml.patience import Patience
+from jupyter_mig.nvml.translation import GAIN_PERMISSION
 
 
 class Board:
@@ -58,8 +61,9 @@ class Board:
     def occupants(self, identity: Identity) -> tuple[int, ...]:
         """The pids on an instance."""
         with self.lock:
-            mig_devices = [self._mig(identity.mig_uuid).get()] if identity.mig_uuid else []
-            return observation.occupants(self._handle.get(), identity.gi_id, mig_devices)
+            return observation.occupants(
+                self._handle.get(), identity.gi_id, self._mig_devices(identity)
+            )
 
     def memory(self, mig_uuid: str) -> tuple[int, int]:
         """Bytes used and in all of a MIG device."""
@@ -74,6 +78,17 @@ class Board:
 
     def _mig(self, uuid: str) -> Handle:
         return self._mig_handles.setdefault(uuid, Handle(uuid))
+
+    def _mig_devices(self, identity: Identity) -> Iterator[Device]:
+        """The MIG device of an instance, looked up when it is asked for."""
+        if identity.mig_uuid is None:
+            raise errors.NoPermission(
+                f"Who is on GPU instance {identity.gi_id} is not told to this user",
+                next_step=GAIN_PERMISSION,
+                code=4,
+                call="nvmlDeviceGetComputeRunningProcesses_v3",
+            )
+        yield self._mig(identity.mig_uuid).get()
 
     def _suspects(self, identity: Identity) -> str:
         try:

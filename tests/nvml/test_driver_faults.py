@@ -1,0 +1,152 @@
+"""What the driver makes of a hardware that refuses, fails half-way, or is lost."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from jupyter_mig import errors
+from jupyter_mig.core.geometry import Identity, Spec
+from jupyter_mig.nvml import raw, simulated
+from jupyter_mig.nvml.simulated import Fault
+from tests.nvml.nodes import Install, spec_of
+
+CREATE_GI = "nvmlDeviceCreateGpuInstanceWithPlacement"
+CREATE_CI = "nvmlGpuInstanceCreateComputeInstance"
+UNKNOWN_ERROR = 999
+
+
+def test_a_half_made_instance_is_undone(install: Install) -> None:
+    """Without its compute instance the GPU instance goes too, even if it is In Use at first."""
+    driver, node = install()
+    gpu = driver.gpus()[0]
+    node.inject(Fault(CREATE_CI, UNKNOWN_ERROR), simulated.in_use(times=2))
+    with pytest.raises(errors.DriverError) as caught:
+        driver.create(spec_of(gpu))
+    assert caught.value.code == UNKNOWN_ERROR
+    assert node.gpus[0].instances == ()
+
+
+def test_an_instance_that_cannot_be_told_is_undone(install: Install) -> None:
+    """What cannot be identified after it was made is destroyed, compute instance and all."""
+    driver, node = install()
+    gpu = driver.gpus()[0]
+    node.inject(Fault("nvmlComputeInstanceGetInfo_v2", UNKNOWN_ERROR))
+    with pytest.raises(errors.DriverError):
+        driver.create(spec_of(gpu))
+    assert node.gpus[0].instances == ()
+
+
+def test_an_undo_that_fails_is_told(install: Install) -> None:
+    """The error says that a half-made instance is left; it is observed and can be destroyed."""
+    driver, node = install(patience=0)
+    gpu = driver.gpus()[0]
+    node.inject(Fault(CREATE_CI, UNKNOWN_ERROR), simulated.in_use(times=1))
+    with pytest.raises(errors.DriverError, match="half-made GPU instance was left there"):
+        driver.create(spec_of(gpu))
+    (left,) = driver.instances(gpu.uuid)
+    assert (left.identity.ci_id, left.identity.mig_uuid) == (None, None)
+    assert left.occupants == ()
+    with pytest.raises(errors.NotFound, match="no memory reading"):
+        driver.memory(left.identity)
+    driver.destroy(gpu.uuid, left.identity)
+    assert driver.instances(gpu.uuid) == ()
+
+
+def test_a_gpu_instance_cut_by_others_is_one_instance(install: Install) -> None:
+    """With several compute instances it goes by the lowest, and goes whole."""
+    driver, node = install()
+    gpu = driver.gpus()[0]
+    device = raw.device_by_uuid(gpu.uuid)
+    profile = gpu.geometry.by_name["3g.20gb"]
+    place = next(p for p in raw.placements(device, profile.profile_id) if p.start == 4)
+    made = raw.create_gpu_instance(device, profile.profile_id, place)
+    narrow = min(raw.compute_profiles(made), key=lambda one: one.compute_slices)
+    for _ in range(3):
+        raw.create_compute_instance(made, narrow.profile_id)
+    (seen,) = driver.instances(gpu.uuid)
+    assert seen.spec == Spec(gpu.uuid, profile.profile_id, 4)
+    assert seen.identity.ci_id == 0
+    driver.destroy(gpu.uuid, seen.identity)
+    assert node.gpus[0].instances == ()
+
+
+def test_no_room_by_the_drivers_word(install: Install) -> None:
+    """Insufficient Resources is handed on, and nothing is made."""
+    driver, node = install()
+    gpu = driver.gpus()[0]
+    node.inject(simulated.no_room())
+    with pytest.raises(errors.InsufficientResources):
+        driver.create(spec_of(gpu))
+    assert driver.instances(gpu.uuid) == ()
+
+
+def test_no_permission_is_told_with_the_way_to_get_it(install: Install) -> None:
+    """A refused create names the capability."""
+    driver, node = install()
+    node.inject(simulated.no_permission(CREATE_GI))
+    with pytest.raises(errors.NoPermission, match="mig/config"):
+        driver.create(spec_of(driver.gpus()[0]))
+
+
+def test_mig_off_is_an_empty_gpu(install: Install) -> None:
+    """It is listed without geometry, has no instances, and refuses to make one."""
+    driver, node = install("1xH100 80GB HBM3?time_scale=0&mig=off")
+    (gpu,) = driver.gpus()
+    assert not gpu.mig_enabled
+    assert gpu.geometry.profiles == ()
+    assert driver.instances(gpu.uuid) == ()
+    driver.destroy(gpu.uuid, Identity(1, 0))
+    with pytest.raises(errors.NotSupported, match="-mig 1"):
+        driver.create(Spec(gpu.uuid, 19, 0))
+    node.set_mig_mode(0, on=True)
+    driver.create(Spec(gpu.uuid, 19, 0))
+    assert driver.instances(gpu.uuid)[0].profile_name == "1g.10gb"
+    assert driver.gpus()[0].mig_enabled
+
+
+def test_a_lost_gpu_leaves_the_others(install: Install, caplog: pytest.LogCaptureFixture) -> None:
+    """It is not listed, which is logged once; looking at it fails; back again, it is as it was."""
+    driver, node = install()
+    lost, sound = driver.gpus()
+    identity = driver.create(spec_of(lost))
+    node.lose(0)
+    with caplog.at_level(logging.WARNING):
+        assert driver.gpus() == (sound,)
+        assert driver.gpus() == (sound,)
+    assert len(caplog.records) == 1
+    for call in (
+        lambda: driver.instances(lost.uuid),
+        lambda: driver.create(spec_of(lost)),
+        lambda: driver.destroy(lost.uuid, identity),
+        lambda: driver.occupants(lost.uuid, identity),
+        lambda: driver.memory(identity),
+    ):
+        with pytest.raises(errors.GpuLost):
+            call()
+    node.recover(0)
+    assert driver.gpus() == (lost, sound)
+    assert driver.instances(lost.uuid)[0].identity == identity
+
+
+def test_losing_the_only_gpu_is_an_error(install: Install) -> None:
+    """A node is not silently without GPUs."""
+    driver, node = install("1xA30?time_scale=0")
+    node.lose(0)
+    with pytest.raises(errors.GpuLost):
+        driver.gpus()
+
+
+def test_handles_are_read_again_after_a_reset(install: Install) -> None:
+    """A reset voids all handles; the next call looks them up."""
+    driver, node = install()
+    gpu = driver.gpus()[0]
+    identity = driver.create(spec_of(gpu))
+    before = driver.memory(identity)
+    node.reset(0)
+    assert driver.instances(gpu.uuid) == ()
+    with pytest.raises(errors.NotFound):
+        driver.memory(identity)
+    assert driver.create(spec_of(gpu)) == identity
+    assert driver.memory(identity) == before

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from contextlib import closing
+from ctypes.util import find_library
+from pathlib import Path
+
+import pynvml
+import pytest
+
+from jupyter_mig import errors
+from jupyter_mig.core.geometry import Identity, Spec
+from jupyter_mig.nvml.access import AccessNodes
+from jupyter_mig.nvml.driver import Driver, open_driver
+
+A100 = "simulated:1xA100-SXM4-40GB?time_scale=0"
+
+
+@pytest.mark.parametrize("name", ["", "NVML", "cuda", "simulated", "simulated:", "nvml:0"])
+def test_unknown_drivers_are_refused_with_those_allowed(name: str) -> None:
+    """The error names both kinds of driver and how to choose."""
+    with pytest.raises(errors.UnknownDriver, match="simulated:2xA100-SXM4-40GB") as caught:
+        open_driver(name)
+    assert "nvml" in caught.value.situation
+
+
+def test_a_node_that_cannot_be_simulated_is_an_unknown_driver() -> None:
+    """A model nobody simulates is refused, and pynvml is left as it was."""
+    before = pynvml.nvmlLib
+    with pytest.raises(errors.UnknownDriver):
+        open_driver("simulated:3xVoodoo2")
+    assert pynvml.nvmlLib is before
+
+
+@pytest.mark.skipif(
+    find_library("nvidia-ml") is not None, reason="this machine has an NVIDIA driver"
+)
+def test_without_an_nvidia_driver_nvml_says_what_to_do() -> None:
+    """The real library is missing: the error offers the simulated way in."""
+    with pytest.raises(errors.NoDriver, match="JUPYTER_MIG_DRIVER=simulated:") as caught:
+        open_driver("nvml")
+    assert caught.value.code == 12
+
+
+def test_a_simulated_library_goes_when_the_driver_closes() -> None:
+    """It is installed for the life of the driver, and another may follow."""
+    before = pynvml.nvmlLib
+    for _ in range(2):
+        with closing(open_driver(A100)) as driver:
+            assert (driver.name, driver.simulated) == (A100, True)
+            assert pynvml.nvmlLib is not before
+        assert pynvml.nvmlLib is before
+
+
+def test_simulated_silicon_outlives_its_driver(tmp_path: Path) -> None:
+    """Instances made by one process are there for the next."""
+    state = tmp_path / "simulated.json"
+    with closing(open_driver(A100, state)) as driver:
+        (gpu,) = driver.gpus()
+        identity = driver.create(Spec(gpu.uuid, 9, 4))
+    with closing(open_driver(A100, state)) as driver:
+        assert driver.instances(gpu.uuid)[0].identity == identity
+
+
+def test_a_spoilt_state_file_is_told(tmp_path: Path) -> None:
+    """A file that is no node's silicon is refused, and pynvml is left as it was."""
+    state = tmp_path / "simulated.json"
+    state.write_text("nonsense", encoding="utf-8")
+    before = pynvml.nvmlLib
+    with pytest.raises(errors.NoDriver, match=r"simulated\.json"):
+        open_driver(A100, state)
+    assert pynvml.nvmlLib is before
+
+
+def test_a_simulated_instance_has_no_device_nodes() -> None:
+    """Nothing on this machine gives access to what does not exist."""
+    with closing(open_driver(A100)) as driver:
+        (gpu,) = driver.gpus()
+        identity = driver.create(Spec(gpu.uuid, 9, 4))
+        assert driver.access_paths(gpu.uuid, identity) == ()
+
+
+def test_device_nodes_go_by_the_minor_number(tmp_path: Path) -> None:
+    """Capability files count GPUs as ``/dev/nvidiaN`` does, not as NVML does."""
+    from jupyter_mig.nvml import simulated
+
+    library = simulated.installed("2xA30?time_scale=0")
+    driver = Driver(access=AccessNodes(tmp_path, tmp_path), library=library)
+    with closing(driver):
+        for gpu in driver.gpus():
+            node = tmp_path / f"nvidia-cap{3 + 135 * gpu.minor}"
+            node.touch()
+            assert driver.access_paths(gpu.uuid, Identity(0)) == (node,)
