@@ -1,0 +1,107 @@
+"""``jupyter mig status``: who answers, each GPU drawn to scale, what is free, who waits."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Iterator
+
+from jupyter_mig.cli import document, drawing, table
+from jupyter_mig.cli.cells import pad_left, pad_right, printable, width
+from jupyter_mig.cli.conversation import hold
+from jupyter_mig.cli.drawing import Look
+from jupyter_mig.cli.exits import Exit
+from jupyter_mig.cli.label import heading
+from jupyter_mig.cli.measures import counted, memory
+from jupyter_mig.cli.terminal import Ink, Terminal, of
+from jupyter_mig.client import Client
+from jupyter_mig.wire.messages import BrokerView, GpuView, InstanceView, NodeView, SizeCount
+
+HELP = "the GPUs, their slices, who waits"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the node as the broker sees it."""
+    broker, node, socket = hold(_ask)
+    if arguments.json:
+        print(document.text({"broker": broker, "socket": socket, "node": node}))
+    else:
+        print("\n".join(lines(broker, socket, node, of(sys.stdout))))
+    return Exit.DONE
+
+
+async def _ask(client: Client) -> tuple[BrokerView, NodeView, str]:
+    return await client.broker(), await client.node(), str(client.socket)
+
+
+def lines(broker: BrokerView, socket: str, node: NodeView, terminal: Terminal) -> Iterator[str]:
+    """The whole page."""
+    yield from heading(terminal, simulated=node.simulated)
+    yield f"{node.driver}, broker pid {broker.pid}"
+    yield terminal.paint(socket, Ink.FAINT)
+    looks: set[Look] = set()
+    for gpu in node.gpus:
+        yield ""
+        yield from _gpu(gpu, node.sizes, looks, terminal)
+    yield ""
+    if looks:
+        yield drawing.legend(looks, terminal)
+        yield ""
+    yield from _free(node.sizes, terminal)
+    yield f"Waiting: {counted(node.waiting, 'request') if node.waiting else 'nobody'}"
+
+
+def _gpu(
+    gpu: GpuView, sizes: tuple[SizeCount, ...], looks: set[Look], terminal: Terminal
+) -> Iterator[str]:
+    fixed = ", slices as the administrator made them" if gpu.mode == "static" else ""
+    title = f"GPU {gpu.index}  {gpu.name}, {memory(gpu.memory_bytes)}{fixed}"
+    yield terminal.paint(title, Ink.STRONG)
+    if gpu.problem:
+        yield from _trouble(f"cannot be used: {gpu.problem}", terminal)
+    if gpu.instances or gpu.mode == "dynamic":
+        parts = drawing.stretches(gpu, room=_room(gpu, sizes))
+        looks.update(part.look for part in parts)
+        yield drawing.bar(parts, terminal)
+    for instance in gpu.instances:
+        if drawing.look(instance) is Look.STUCK:
+            yield from _trouble(_stuck(instance), terminal)
+
+
+def _trouble(text: str, terminal: Terminal) -> Iterator[str]:
+    for line in textwrap.wrap(printable(text), terminal.breadth - 4, break_on_hyphens=False):
+        yield "  " + terminal.paint(line, Ink.WRONG)
+
+
+def _room(gpu: GpuView, sizes: tuple[SizeCount, ...]) -> Look:
+    """Memory without an instance is free only where one can be made that fits."""
+    usable = gpu.mode == "dynamic" and any(size.free for size in sizes)
+    return Look.FREE if usable else Look.NOTHING
+
+
+def _stuck(instance: InstanceView) -> str:
+    pids = ", ".join(str(pid) for pid in instance.suspects)
+    on_it = f"in use by pid {pids}" if pids else "nobody is known to use it"
+    return f"{instance.profile} will not clear: {on_it}; it is retried"
+
+
+def _free(sizes: tuple[SizeCount, ...], terminal: Terminal) -> Iterator[str]:
+    if not sizes:
+        yield "No GPU here offers slices."
+        return
+    title = "Free now: "
+    names = max(width(size.size) for size in sizes)
+    digits = max(len(str(size.free)) for size in sizes)
+    items = [
+        f"{pad_right(size.size, names)} {pad_left(str(size.free), digits)} of {size.total}"
+        for size in sizes
+    ]
+    for row in table.flow(items, terminal.breadth - len(title)):
+        yield title + row
+        title = " " * len(title)
