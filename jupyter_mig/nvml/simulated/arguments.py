@@ -197,7 +197,9 @@ def fill(struct: Any, **fields: object) -> None:
 
 
 def _address(raw: object) -> int | None:
-    """The pointer C would see, None for NULL."""
+    """The pointer C would see, None for NULL. A Python integer is cut to a C int: no pointer."""
+    if isinstance(raw, int) and raw:
+        raise Returned(Code.INVALID_ARGUMENT)
     try:
         return ctypes.cast(raw, ctypes.c_void_p).value  # type: ignore[arg-type]
     except ctypes.ArgumentError:
@@ -206,8 +208,6 @@ def _address(raw: object) -> int | None:
 
 def _size_behind(raw: object) -> int | None:
     """Bytes behind a pointer, where ctypes knows: arrays, and objects passed by reference."""
-    if isinstance(raw, int):
-        raise Returned(Code.INVALID_ARGUMENT)
     if isinstance(raw, ctypes.Array):
         return ctypes.sizeof(raw)
     behind = getattr(raw, "_obj", None)

@@ -8,9 +8,6 @@ from __future__ import annotations
 from .models import Model, Profile
 from .silicon import Gpu
 
-MAX_GPU_INSTANCES = 8
-MAX_COMPUTE_INSTANCES = 8
-
 
 def window(profile: Profile, start: int) -> frozenset[int]:
     """The memory slices an instance of the profile takes at ``start``."""
@@ -66,15 +63,15 @@ def _left_by(model: Model, gpu: Gpu, profile: Profile, start: int) -> int:
 def _allowance(model: Model, gpu: Gpu, profile: Profile) -> int:
     """How many more the limits other than windows allow.
 
-    Those are the profile's own count, eight GPU instances, compute slices, and media engines:
-    the last is why at most one ``+me`` exists and ``+me.all`` excludes all that have media.
+    Those are the profile's own count, compute slices, and media engines: the last is why at most
+    one ``+me`` exists and ``+me.all`` excludes all that have media. The driver's limit of eight
+    instances never binds: no board has more than eight compute slices.
     """
     present = [model.profile(one.profile_id) for one in gpu.instances]
     others = [one for one in present if one is not None]
     compute = model.compute_slices - sum(one.slices for one in others)
     return min(
         profile.max_count - sum(one.id == profile.id for one in others),
-        MAX_GPU_INSTANCES - len(others),
         compute // profile.slices,
         *_media_allowance(model, others, profile),
     )

@@ -38,7 +38,7 @@ def installed(
     before its options. With ``state`` the hardware lives in that file and is shared with other
     processes, and outlives them all; without, it lives in memory and goes with the block.
 
-    pynvml's library, its count of inits and its cache of functions are put back as they were.
+    pynvml's library, its count of inits and what it caches are put back as they were.
 
     Raises UnknownDriver for a description that cannot be read, StateError for a file that holds
     another node or nothing readable, AlreadyInstalled inside another such block.
@@ -56,10 +56,15 @@ def installed(
         node.close()
 
 
-def attached(spec: str | NodeSpec, state: Path) -> Node:
-    """The node whose hardware is in that file, without installing it: to watch and to meddle."""
-    wanted = parse(spec) if isinstance(spec, str) else spec
-    return Node(wanted, Machine(wanted.models, _storage(wanted, state), wanted.time_scale))
+def attached(state: Path) -> Node:
+    """The node whose hardware another process put in that file: to watch it and to meddle.
+
+    Nothing is installed; what is done through it takes no time. Raises StateError when the file
+    is not there or not readable.
+    """
+    storage = File(state)
+    spec = NodeSpec(storage.read().models, time_scale=0.0)
+    return Node(spec, Machine(spec.models, storage, spec.time_scale))
 
 
 def _storage(spec: NodeSpec, state: Path | None) -> Storage:
@@ -70,7 +75,10 @@ def _storage(spec: NodeSpec, state: Path | None) -> Storage:
 
 @contextmanager
 def _in_place_of_pynvmls(library: Library) -> Iterator[None]:
-    """Swap pynvml's three globals; its own lock keeps its other users out meanwhile."""
+    """Swap pynvml's three globals; its own lock keeps its other users out meanwhile.
+
+    Error texts it learned from us, it forgets again.
+    """
     ours = {"nvmlLib": library, "_nvmlLib_refcount": 0, "_nvmlGetFunctionPointer_cache": {}}
     globals_of_pynvml = vars(pynvml)
     with pynvml.libLoadLock:
@@ -80,6 +88,8 @@ def _in_place_of_pynvmls(library: Library) -> Iterator[None]:
                 " or describe all GPUs as one node (1xA30,1xH200)"
             )
         before = {name: globals_of_pynvml[name] for name in ours}
+        texts = vars(pynvml.NVMLError)["_errcode_to_string"]
+        texts_before = dict(texts)
         globals_of_pynvml.update(ours)
     try:
         yield
@@ -87,3 +97,5 @@ def _in_place_of_pynvmls(library: Library) -> Iterator[None]:
         library.unload()
         with pynvml.libLoadLock:
             globals_of_pynvml.update(before)
+            texts.clear()
+            texts.update(texts_before)

@@ -85,8 +85,11 @@ class CudaContext(AbstractContextManager["CudaContext"]):
         self.release()
 
 
-class Node:
-    """A simulated node. Operations refused by the hardware raise ``Returned`` with the code."""
+class Node(AbstractContextManager["Node"]):
+    """A simulated node. Operations refused by the hardware raise ``Returned`` with the code.
+
+    As a context manager it closes itself; what lives in a state file stays.
+    """
 
     def __init__(self, spec: NodeSpec, machine: Machine) -> None:
         self.spec = spec
@@ -176,7 +179,7 @@ class Node:
         """The GPU falls off the bus: every call on it answers 15."""
         self._machine.change(lambda now: (_with_lost(now, gpu, lost=True), None))
 
-    def find(self, gpu: int) -> None:
+    def recover(self, gpu: int) -> None:
         """A lost GPU answers again, as it was."""
         self._machine.change(lambda now: (_with_lost(now, gpu, lost=False), None))
 
@@ -187,6 +190,14 @@ class Node:
     def close(self) -> None:
         """Let go of the state file. The node itself stays as it is."""
         self._machine.storage.close()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def _target(self, now: Silicon, uuid: str) -> tuple[int, int | None]:
         for index in range(len(now.gpus)):

@@ -12,12 +12,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from .codes import Code, Returned
-from .geometry import (
-    MAX_COMPUTE_INSTANCES,
-    creatable_starts,
-    default_start,
-    gpu_instance_id,
-)
+from .geometry import creatable_starts, default_start, gpu_instance_id
 from .models import ComputeProfile, Model, Profile
 from .silicon import ComputeInstance, Gpu, GpuInstance, Place, Silicon
 
@@ -66,11 +61,7 @@ def compute_starts(model: Model, instance: GpuInstance, profile: ComputeProfile)
     taken = {slot for one in present for slot in range(one.start, one.start + one.size)}
     slices = _profile_of(model, instance).slices - sum(one.size for one in present)
     same = sum(one.profile_id == profile.id for one in present)
-    if (
-        slices < profile.slices
-        or same >= profile.max_count
-        or len(present) >= MAX_COMPUTE_INSTANCES
-    ):
+    if slices < profile.slices or same >= profile.max_count:
         return []
     return [
         start for start in profile.starts if taken.isdisjoint(range(start, start + profile.slices))

@@ -79,6 +79,7 @@ class File:
         self._path = path
         self._lock = threading.Lock()
         self._open_file: int | None = None
+        self._inode = -1
         self._seen: Silicon | None = None
 
     @classmethod
@@ -102,8 +103,13 @@ class File:
         The file read last stays open, so its inode number cannot be given to a newer one.
         """
         with self._lock:
-            if self._seen is None or self._open_file is None or self._replaced(self._open_file):
-                self._seen = self._load()
+            try:
+                if self._seen is None or self._replaced():
+                    self._seen = self._load()
+            except FileNotFoundError:
+                raise StateError(
+                    f"{self._path} is not there: no node keeps its state in it"
+                ) from None
             return self._seen
 
     def update(self, change: _Change[_Result]) -> _Result:
@@ -126,15 +132,16 @@ class File:
                 os.close(self._open_file)
             self._open_file = self._seen = None
 
-    def _replaced(self, open_file: int) -> bool:
-        return self._path.stat().st_ino != os.fstat(open_file).st_ino
+    def _replaced(self) -> bool:
+        return self._path.stat().st_ino != self._inode
 
     def _load(self) -> Silicon:
         file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         if self._open_file is not None:
             os.close(self._open_file)
-        self._open_file = file
-        text = os.pread(file, os.fstat(file).st_size, 0)
+        found = os.fstat(file)
+        self._open_file, self._inode = file, found.st_ino
+        text = os.pread(file, found.st_size, 0)
         try:
             return msgspec.json.decode(text, type=Silicon)
         except msgspec.MsgspecError as error:
