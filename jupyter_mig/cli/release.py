@@ -94,6 +94,7 @@ def sentence(before: LeaseView, after: LeaseView) -> str:
         done += "\nIt is free as soon as nobody uses it any more."
     if before.kernel_pid:
         done += (
-            f"\nIts kernel (pid {before.kernel_pid}) has no GPU now: restart it or shut it down."
+            f"\nIts kernel (pid {before.kernel_pid}) is ended if it uses the GPU,"
+            " and goes on without one if not."
         )
     return done
