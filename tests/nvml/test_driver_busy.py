@@ -140,3 +140,19 @@ def test_calls_on_one_gpu_follow_one_another(
         made = list(pool.map(driver.create, specs))
     assert alone == [True] * 4
     assert {one.identity for one in driver.instances(gpu.uuid)} == set(made)
+
+
+def test_closing_waits_for_the_call_under_way(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An instance that is being made is made whole before NVML goes."""
+    driver, node = install()
+    gpu = driver.gpus()[0]
+    node.inject(simulated.slow("nvmlGpuInstanceCreateComputeInstance", 0.1))
+    begun = Event()
+    on_call(monkeypatch, "nvmlGpuInstanceCreateComputeInstance", begun.set)
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(driver.create, spec_of(gpu))
+        assert begun.wait(30)
+        driver.close()
+        assert made.result(timeout=30).mig_uuid in node.mig_uuids

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import pynvml
 import pytest
 
 from jupyter_mig import errors
@@ -14,7 +15,7 @@ from tests.nvml.nodes import Install, spec_of
 
 CREATE_GI = "nvmlDeviceCreateGpuInstanceWithPlacement"
 CREATE_CI = "nvmlGpuInstanceCreateComputeInstance"
-UNKNOWN_ERROR = 999
+INVALID_ARGUMENT, NO_PERMISSION, UNKNOWN_ERROR = 2, 4, 999
 
 
 def test_a_half_made_instance_is_undone(install: Install) -> None:
@@ -106,6 +107,15 @@ def test_mig_off_is_an_empty_gpu(install: Install) -> None:
     assert driver.gpus()[0].mig_enabled
 
 
+def test_turning_mig_off_empties_the_gpu(install: Install) -> None:
+    """Profiles learnt while it was on are not asked for any more."""
+    driver, node = install("1xH100 80GB HBM3?time_scale=0")
+    (gpu,) = driver.gpus()
+    node.set_mig_mode(0, on=False)
+    assert driver.instances(gpu.uuid) == ()
+    assert not driver.gpus()[0].mig_enabled
+
+
 def test_a_lost_gpu_leaves_the_others(install: Install, caplog: pytest.LogCaptureFixture) -> None:
     """It is not listed, which is logged once; looking at it fails; back again, it is as it was."""
     driver, node = install()
@@ -130,6 +140,14 @@ def test_a_lost_gpu_leaves_the_others(install: Install, caplog: pytest.LogCaptur
     assert driver.instances(lost.uuid)[0].identity == identity
 
 
+def test_a_gpu_that_may_not_be_opened_is_left_out(install: Install) -> None:
+    """A container or job sees its own GPUs only."""
+    driver, node = install()
+    _, ours = driver.gpus()
+    node.inject(Fault("nvmlDeviceGetHandleByIndex_v2", NO_PERMISSION))
+    assert driver.gpus() == (ours,)
+
+
 def test_losing_the_only_gpu_is_an_error(install: Install) -> None:
     """A node is not silently without GPUs."""
     driver, node = install("1xA30?time_scale=0")
@@ -150,3 +168,28 @@ def test_handles_are_read_again_after_a_reset(install: Install) -> None:
         driver.memory(identity)
     assert driver.create(spec_of(gpu)) == identity
     assert driver.memory(identity) == before
+
+
+# Nonsense
+
+
+def test_not_one_known_profile_is_an_error(install: Install) -> None:
+    """A GPU whose first profile enum is invalid was not read; it is not without profiles."""
+    driver, node = install()
+    node.inject(Fault("nvmlDeviceGetGpuInstanceProfileInfo*", INVALID_ARGUMENT, times=None))
+    with pytest.raises(errors.InvalidArgument):
+        driver.gpus()
+
+
+def test_an_instance_that_outlives_its_destruction_is_an_error(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Success of the call is not believed blindly."""
+    driver, node = install()
+    gpu = driver.gpus()[0]
+    identity = driver.create(spec_of(gpu))
+    with monkeypatch.context() as patch:
+        patch.setattr(pynvml, "nvmlGpuInstanceDestroy", lambda handle: 0)
+        with pytest.raises(errors.DriverError, match="is there although NVML destroyed it"):
+            driver.destroy(gpu.uuid, identity)
+    assert len(node.gpus[0].instances) == 1

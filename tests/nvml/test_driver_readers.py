@@ -30,6 +30,36 @@ def test_any_user_sees_instances_but_not_where_they_are(install: Install) -> Non
     assert driver.memory(big.identity)[1] == big.memory_bytes
 
 
+def test_any_user_can_tell_profiles_of_one_size_apart(install: Install) -> None:
+    """Only its name says that a MIG device has media engines."""
+    driver, node = install("1xA100-SXM4-40GB?time_scale=0&privileged=off")
+    (gpu,) = driver.gpus()
+    node.create(0, "1g.5gb+me", 0)
+    assert driver.instances(gpu.uuid)[0].profile_name == "1g.5gb+me"
+
+
+@pytest.mark.parametrize("said", ["", "NVIDIA A100-SXM4-40GB MIG 3g.21gb"])
+def test_a_mig_device_of_unknown_name_goes_by_its_size(
+    install: Install, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    """Slices and memory tell the profile; if they fit none, the GPU counts as not observed."""
+    driver, node = install("1xA100-SXM4-40GB?time_scale=0&privileged=off")
+    (gpu,) = driver.gpus()
+    node.create(0, "3g.20gb", 4)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetName", lambda handle: said)
+    assert driver.instances(gpu.uuid)[0].profile_name == "3g.20gb"
+    original = pynvml.nvmlDeviceGetAttributes_v2
+
+    def odd(handle: object) -> Any:
+        found = original(handle)
+        found.memorySizeMB += 1
+        return found
+
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetAttributes_v2", odd)
+    with pytest.raises(errors.DriverError, match="No profile of the GPU fits"):
+        driver.instances(gpu.uuid)
+
+
 @pytest.mark.parametrize("monitor", ["on", "off"])
 def test_any_user_sees_who_is_on_an_instance(install: Install, monitor: str) -> None:
     """With ``mig/monitor`` the GPU tells, without it the MIG device does."""
@@ -121,3 +151,36 @@ def test_the_mig_device_is_found_where_the_info_names_the_gpu(
     monkeypatch.setattr(pynvml, "nvmlComputeInstanceGetInfo_v2", with_parent)
     identity = driver.create(spec_of(gpu, "2g.10gb", 4))
     assert identity.mig_uuid == node.mig_uuids[1]
+
+
+def test_processes_whose_instance_is_hidden_are_asked_for_by_mig_device(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list that does not say who is where never makes an instance look empty."""
+    driver, node = install("1xA100-SXM4-40GB?time_scale=0")
+    (gpu,) = driver.gpus()
+    identity = driver.create(spec_of(gpu))
+    original = pynvml.nvmlDeviceGetComputeRunningProcesses_v3
+
+    def hiding(handle: object) -> Any:
+        found = original(handle)
+        for one in found:
+            one.gpuInstanceId = 0xFFFFFFFF
+        return found
+
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetComputeRunningProcesses_v3", hiding)
+    with node.cuda_client(identity.mig_uuid or ""):
+        assert driver.occupants(gpu.uuid, identity) == (os.getpid(),)
+        assert driver.instances(gpu.uuid)[0].occupants == (os.getpid(),)
+
+
+def test_the_error_that_is_none_is_none(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of pynvml's lists raise error 0 when they are empty."""
+    driver, _ = install("1xA100-SXM4-40GB?time_scale=0")
+    (gpu,) = driver.gpus()
+
+    def empty(handle: object) -> Any:
+        raise pynvml.NVMLError(0)
+
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetComputeRunningProcesses_v3", empty)
+    assert driver.occupants(gpu.uuid, driver.create(spec_of(gpu))) == ()
