@@ -131,11 +131,14 @@ class GpuObserved(Event, frozen=True):
     """A full, successful observation of one GPU, in order with the driver calls on that GPU.
 
     ``creates`` is whether we may create and destroy there (dynamic) or hand out what exists.
+    ``offers_unknown`` is False when the log that knew the instances was lost: somebody may hold
+    one without being on it, so those we do not know are not handed out.
     """
 
     gpu: Gpu
     creates: bool
     instances: tuple[Instance, ...] = ()
+    offers_unknown: bool = True
 
 
 class GpuFailed(Event, frozen=True):

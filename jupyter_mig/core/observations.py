@@ -29,7 +29,7 @@ def gpu_observed(turn: Turn, event: GpuObserved) -> None:
             unseen.remove(seen)
         _compare(turn, place, seen)
     for found in unseen:
-        _discover(turn, found, creates=event.creates)
+        _discover(turn, found, hand_out=event.offers_unknown and not event.creates)
 
 
 def _same(place: Place, found: Instance) -> bool:
@@ -55,7 +55,7 @@ def _compare(turn: Turn, place: Place, seen: Instance | None) -> None:
         place.busy = place.state is PlaceState.IDLE and bool(seen.occupants)
 
 
-def _discover(turn: Turn, found: Instance, *, creates: bool) -> None:
+def _discover(turn: Turn, found: Instance, *, hand_out: bool) -> None:
     """An instance we did not know. Where we create, it is somebody else's and not to be touched;
     where we hand out what exists, it is on offer if it is whole.
     """
@@ -64,7 +64,7 @@ def _discover(turn: Turn, found: Instance, *, creates: bool) -> None:
         gpu.trusted, gpu.observe_at = False, turn.now + turn.rules.retry_first
         return
     whole = found.identity.ci_id is not None and found.identity.mig_uuid is not None
-    on_offer = not creates and whole
+    on_offer = hand_out and whole
     place = Place(
         instance_id=f"i{turn.state.count()}",
         spec=found.spec,
