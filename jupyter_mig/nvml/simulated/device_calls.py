@@ -11,7 +11,6 @@ from . import memory
 from .arguments import (
     Buffer,
     PhysicalGpu,
-    anything,
     buffer,
     device,
     fill,
@@ -195,15 +194,6 @@ def field_values(session: Session, of: PhysicalGpu, count: int, into: Buffer) ->
         field.nvmlReturn = Code.NOT_SUPPORTED if answer is None else Code.SUCCESS
         field.valueType = pynvml.NVML_VALUE_TYPE_UNSIGNED_INT
         field.value.uiVal = bool(answer)
-
-
-def _gpm_not_supported(_session: Session, *_arguments: object) -> None:
-    """GPU performance monitoring is not simulated yet."""
-    raise Returned(Code.NOT_SUPPORTED)
-
-
-for _gpm in ("nvmlGpmQueryDeviceSupport", "nvmlDeviceGetSupportedEventTypes"):
-    DEVICE.function(_gpm, device, anything)(_gpm_not_supported)
 
 
 def _require_aggregate(session: Session, of: Device) -> None:

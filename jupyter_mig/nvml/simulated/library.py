@@ -13,7 +13,9 @@ from .mig_device_calls import MIG_DEVICE
 from .session import Session
 from .system_calls import SYSTEM
 from .table import Definition, target
+from .unanswered_calls import UNANSWERED
 
+_TABLES = (SYSTEM, DEVICE, MIG_DEVICE, GPU_INSTANCE, COMPUTE_INSTANCE, UNANSWERED)
 _WITHOUT_INIT = frozenset({"nvmlInit", "nvmlInit_v2", "nvmlInitWithFlags"})
 _TAKE_TIME = frozenset(
     {
@@ -34,7 +36,7 @@ class Library:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.nvmlErrorString = ErrorString()
-        for table in (SYSTEM, DEVICE, MIG_DEVICE, GPU_INSTANCE, COMPUTE_INSTANCE):
+        for table in _TABLES:
             for name, definition in table.items():
                 setattr(self, name, Function(session, definition))
 

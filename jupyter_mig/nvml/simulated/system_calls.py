@@ -10,7 +10,6 @@ import pynvml
 from . import processes
 from .arguments import (
     Buffer,
-    anything,
     buffer,
     handle_out,
     pointer_to,
@@ -131,14 +130,6 @@ def handle_by_bus_id(session: Session, bus_id: str, into: Any) -> None:
             into.value = _gpu_handle(session, index)
             return
     raise Returned(Code.NOT_FOUND)
-
-
-def _not_supported(_session: Session, *_arguments: object) -> None:
-    """What this node does not do yet."""
-    raise Returned(Code.NOT_SUPPORTED)
-
-
-SYSTEM.function("nvmlEventSetCreate", anything)(_not_supported)
 
 
 def _gpu_handle(session: Session, index: int) -> int:

@@ -57,6 +57,17 @@ def test_a_gpu_instance_can_be_split_into_compute_instances(a100: simulated.Node
     assert code(pynvml.nvmlGpuInstanceCreateComputeInstance, instance, 0) == 23
 
 
+def test_compute_profile_info_without_version_has_the_same_numbers(a100: simulated.Node) -> None:
+    """The first struct says the same, without a name."""
+    instance = pynvml.nvmlDeviceCreateGpuInstance(gpu(), 9)
+    ask = pynvml.nvmlGpuInstanceGetComputeInstanceProfileInfo
+    old, new = ask(instance, 1, 0, version=1), ask(instance, 1, 0)
+    assert new.name == "MIG 2c.3g.20gb"
+    assert [getattr(old, name) for name, _ in old._fields_] == [
+        getattr(new, name) for name, _ in old._fields_
+    ]
+
+
 def test_the_device_in_compute_instance_info_is_the_mig_device(a100: simulated.Node) -> None:
     """So a program needs no walk to find the UUID of what it made."""
     made = make(gpu(), 14)

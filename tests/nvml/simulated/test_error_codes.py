@@ -130,6 +130,18 @@ def _gpu_handle_taken_for_an_instance(node: simulated.Node) -> int:
     return code(pynvml.nvmlGpuInstanceDestroy, gpu())
 
 
+def _instance_handle_taken_for_a_gpu(node: simulated.Node) -> int:
+    return code(pynvml.nvmlDeviceGetUUID, make(gpu(), 19).gpu_instance)
+
+
+def _instance_handle_taken_for_a_compute_instance(node: simulated.Node) -> int:
+    return code(pynvml.nvmlComputeInstanceDestroy, make(gpu(), 19).gpu_instance)
+
+
+def _sensor_that_is_none(node: simulated.Node) -> int:
+    return code(pynvml.nvmlDeviceGetTemperature, gpu(), 1)
+
+
 def _compute_enum_beyond_the_last(node: simulated.Node) -> int:
     instance = make(gpu(), 19).gpu_instance
     return code(pynvml.nvmlGpuInstanceGetComputeInstanceProfileInfo, instance, 9, 0)
@@ -197,6 +209,9 @@ def _function_of_a_newer_library(node: simulated.Node) -> int:
         (_utilization_of_a_slice, 3),
         (_null_gpu_instance, 2),
         (_gpu_handle_taken_for_an_instance, 2),
+        (_instance_handle_taken_for_a_gpu, 2),
+        (_instance_handle_taken_for_a_compute_instance, 2),
+        (_sensor_that_is_none, 2),
         (_compute_enum_beyond_the_last, 2),
         (_compute_enum_wider_than_the_instance, 3),
         (_compute_profile_wider_than_the_instance, 3),

@@ -139,3 +139,26 @@ def test_a_client_that_comes_meanwhile_keeps_the_instance(gate: Gate) -> None:
         thread.join()
         assert codes == [19]
         assert node.mig_uuids == (uuid,)
+
+
+def test_of_two_destroys_at_once_one_finds_nothing_left(gate: Gate) -> None:
+    """The second waited for the GPU; by then its handle means nothing."""
+    gate.opened.set()
+    with program.running("1xA30") as node:
+        instance = pynvml.nvmlDeviceCreateGpuInstance(gpu(), 14)
+        gate.opened.clear()
+        assert gate.arrived.acquire(timeout=30)
+        codes: list[int] = []
+
+        def destroy() -> None:
+            codes.append(code(pynvml.nvmlGpuInstanceDestroy, instance))
+
+        threads = [threading.Thread(target=destroy) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        assert gate.arrived.acquire(timeout=30)
+        gate.opened.set()
+        for thread in threads:
+            thread.join()
+        assert sorted(codes) == [0, 2]
+        assert node.gpus[0].instances == ()

@@ -48,6 +48,8 @@ def test_the_node_refuses_what_the_hardware_refuses(a100: simulated.Node) -> Non
     a100.destroy(uuid)
     a100.set_mig_mode(0, on=False)
     assert not a100.gpus[0].mig_mode
+    with pytest.raises(simulated.Returned, match="3 Not Supported"):
+        a100.create(0, "1g.5gb")
 
 
 def test_unknown_devices_and_processes_are_told(a100: simulated.Node) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from pathlib import Path
@@ -38,3 +39,23 @@ def test_a_uuid_may_come_in_a_struct(a100: simulated.Node) -> None:
     found = by_struct(a100.gpus[0].uuid, pynvml.NVML_UUID_TYPE_ASCII)
     assert pynvml.nvmlDeviceGetIndex(found) == 0
     assert program.code(by_struct, bytes(16), pynvml.NVML_UUID_TYPE_BINARY) == 3
+    old = pynvml.c_nvmlUUID_t()
+    old.version = 0
+    into = ctypes.byref(pynvml.c_nvmlDevice_t())
+    assert pynvml.nvmlLib.nvmlDeviceGetHandleByUUIDV(ctypes.byref(old), into) == 2
+
+
+def test_a_bus_id_of_nothing_is_not_found(a100: simulated.Node) -> None:
+    """And one that is no text an invalid argument."""
+    assert program.code(pynvml.nvmlDeviceGetHandleByPciBusId, "0000:FF:00.0") == 6
+    into = ctypes.byref(pynvml.c_nvmlDevice_t())
+    assert pynvml.nvmlLib.nvmlDeviceGetHandleByUUID(None, into) == 2
+
+
+def test_both_older_inits_count_too() -> None:
+    """Programs that call the library themselves may use them."""
+    with simulated.installed("1xA30", time_scale=0):
+        assert pynvml.nvmlLib.nvmlInit() == 0
+        assert pynvml.nvmlLib.nvmlInit_v2() == 0
+        pynvml.nvmlShutdown()
+        assert pynvml.nvmlDeviceGetCount() == 1
