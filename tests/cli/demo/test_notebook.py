@@ -1,0 +1,32 @@
+"""The demo notebook's copy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from jupyter_mig.cli.demo import notebook
+from jupyter_mig.errors import JupyterMigError
+
+
+def test_the_notebook_is_laid_out(tmp_path: Path) -> None:
+    """A valid notebook in a directory that is made if need be."""
+    laid = notebook.lay_out(tmp_path / "new" / "place")
+    assert laid == tmp_path / "new" / "place" / "welcome.ipynb"
+    assert json.loads(laid.read_text(encoding="utf-8"))["nbformat"] == 4
+
+
+def test_an_edited_copy_is_kept(tmp_path: Path) -> None:
+    """Whatever is in it."""
+    notebook.lay_out(tmp_path).write_text("mine", encoding="utf-8")
+    assert notebook.lay_out(tmp_path).read_text(encoding="utf-8") == "mine"
+
+
+def test_a_place_that_cannot_be_is_said(tmp_path: Path) -> None:
+    """A file where the directory should be: one line, and what to do."""
+    (tmp_path / "file").touch()
+    with pytest.raises(JupyterMigError, match="Cannot write") as raised:
+        notebook.lay_out(tmp_path / "file")
+    assert "--dir" in raised.value.next_step
