@@ -1,0 +1,161 @@
+"""The broker as a process of one user: started by the first client, gone when idle.
+
+It may die at any point. Whoever needs it next starts another, which replays the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from jupyter_mig import errors
+from jupyter_mig.broker.door import Door
+from jupyter_mig.broker.hardware import Hardware
+from jupyter_mig.broker.holders import require_pidfd
+from jupyter_mig.broker.premises import Premises
+from jupyter_mig.broker.processes import boot_id
+from jupyter_mig.broker.recovery import recover
+from jupyter_mig.broker.seam import Seam, Uninterrupted
+from jupyter_mig.broker.service import Service
+from jupyter_mig.broker.settings import Settings
+from jupyter_mig.core.rules import Rules
+from jupyter_mig.nvml.driver import open_driver
+from jupyter_mig.nvml.port import HardwarePort
+
+log = logging.getLogger(__name__)
+
+Inventory = Literal["auto", "static", "dynamic"]
+
+
+class Agent(msgspec.Struct, frozen=True):
+    """What a broker is started with."""
+
+    place: Path
+    driver: str
+    inventory: Inventory = "auto"
+    rules: Rules = Rules()
+    settings: Settings = Settings()
+    seam: Seam = Uninterrupted()
+
+    def run(self) -> int:
+        """Be the broker of this place until idle or told to end; the process's exit status.
+
+        A place that is taken is no failure: its broker serves as well.
+        """
+        premises = Premises(self.place)
+        try:
+            if not premises.enter():
+                return 0
+            with _diary(premises.diary):
+                asyncio.run(self._serve(premises))
+        except errors.JupyterMigError as error:
+            log.error("The broker did not start: %s", error)  # noqa: TRY400 - the message says it all
+            premises.report(error)
+            return 1
+        finally:
+            premises.leave()
+        return 0
+
+    async def _serve(self, premises: Premises) -> None:
+        require_pidfd()
+        _allow_many_files()
+        async with self._service(premises) as (service, driver):
+            door = Door(service, driver)
+            door.open(premises.socket)
+            log.info("Open: driver=%s", driver.name)
+            try:
+                await _until_over(service, door)
+            finally:
+                premises.close_up()
+                await door.close()
+
+    @asynccontextmanager
+    async def _service(self, premises: Premises) -> AsyncIterator[tuple[Service, HardwarePort]]:
+        """The service, started; and stopped in good order."""
+        driver = open_driver(self.driver, premises.silicon)
+        try:
+            recovered = recover(premises.events, self.rules, boot_id(), self.seam)
+            hardware = Hardware(
+                driver,
+                self.seam,
+                creates=_creates(self.inventory, driver),
+                offers_unknown=not recovered.log.predecessor,
+            )
+            service = Service(recovered, hardware, self.settings)
+            try:
+                await service.start()
+                yield service, driver
+            finally:
+                await service.stop()
+        finally:
+            driver.close()
+
+
+async def _until_over(service: Service, door: Door) -> None:
+    """Return when told to end or idle for long; raise what made the service fail."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    endings = (
+        asyncio.ensure_future(told.wait()),
+        asyncio.ensure_future(_until_idle(service, door)),
+    )
+    try:
+        await asyncio.wait((*endings, service.failed), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for ending in endings:
+            ending.cancel()
+    if service.failed.done():
+        await service.failed
+
+
+async def _until_idle(service: Service, door: Door) -> None:
+    """Return when there was nothing to do, and nobody there, for the whole of the idle time."""
+    looks = 10
+    idle_looks = 0
+    while idle_looks < looks:
+        await asyncio.sleep(service.settings.idle / looks)
+        idle_looks = idle_looks + 1 if service.idle and not door.open_connections else 0
+    log.info("Idle for %s s: leaving", service.settings.idle)
+
+
+def _creates(inventory: Inventory, driver: HardwarePort) -> bool:
+    """Whether instances are made and destroyed. Of itself this happens on simulated nodes only."""
+    return inventory == "dynamic" or (inventory == "auto" and driver.simulated)
+
+
+def _allow_many_files() -> None:
+    """A connection and a pidfd for each of a thousand kernels are more than the usual limit."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+@contextmanager
+def _diary(path: Path) -> Iterator[None]:
+    """Keep a log for people beside the socket."""
+    # A full disk must not turn each line into a traceback.
+    logging.raiseExceptions = False
+    root = logging.getLogger()
+    try:
+        handler: logging.Handler = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=3)
+    except OSError:
+        handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,118 @@
+"""The broker's door: HTTP/1.1 with JSON on a Unix socket (``curl --unix-socket`` works).
+
+=======  ============================  ===================================================
+method   path                          what
+=======  ============================  ===================================================
+GET      /v1                           who answers
+GET      /v1/node                      GPUs, slices, sizes
+GET      /v1/leases                    the asker's live leases
+POST     /v1/leases                    ask for a slice
+GET      /v1/leases/{id}               one lease; long poll with ``seen`` and ``wait_seconds``
+DELETE   /v1/leases/{id}               give it back, or take the request back
+PUT      /v1/leases/{id}/kernel        tie it to the kernel's process
+POST     /v1/leases/{id}/renewal       the kernel will be started again
+POST     /v1/leases/{id}/resize        keep room for another size
+=======  ============================  ===================================================
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from pathlib import Path
+
+from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
+from tornado.netutil import bind_unix_socket
+from tornado.web import Application, RequestHandler
+
+from jupyter_mig.broker.lease_routes import (
+    KernelRoute,
+    LeaseRoute,
+    LeasesRoute,
+    RenewalRoute,
+    ResizeRoute,
+)
+from jupyter_mig.broker.routes import BrokerRoute, NodeRoute, NowhereRoute
+from jupyter_mig.broker.service import Service
+from jupyter_mig.nvml.port import HardwarePort
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 4096
+"""Connections that may wait to be accepted: a thousand kernels may ask at once."""
+
+_LONGEST_READ_BYTES = 256 * 1024
+"""A body longer than this is not read at all; up to here a too long one gets a clear answer."""
+
+LONGEST_HEADERS_BYTES = 16 * 1024
+
+_LEASE = r"/v1/leases/([0-9A-Za-z_-]+)"
+
+
+class _Server(HTTPServer):
+    """Tornado's server, which also says how many connections are open."""
+
+    def initialize(self, *arguments: object, **given: object) -> None:
+        """Tornado calls this instead of a constructor."""
+        self.open_connections = 0
+        super().initialize(*arguments, **given)  # type: ignore[arg-type]  # handed through
+
+    def handle_stream(self, stream: IOStream, address: tuple[object, ...]) -> None:
+        """A connection was accepted."""
+        self.open_connections += 1
+        super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: object) -> None:
+        """A connection is over."""
+        self.open_connections -= 1
+        super().on_close(server_conn)
+
+
+class Door:
+    """The open door. Construct it on the service's loop once the service has started."""
+
+    def __init__(self, service: Service, driver: HardwarePort) -> None:
+        given = {"service": service, "driver": driver, "uid": os.getuid()}
+        routes = [
+            (r"/v1/?", BrokerRoute, given),
+            (r"/v1/node", NodeRoute, given),
+            (r"/v1/leases", LeasesRoute, given),
+            (_LEASE, LeaseRoute, given),
+            (f"{_LEASE}/kernel", KernelRoute, given),
+            (f"{_LEASE}/renewal", RenewalRoute, given),
+            (f"{_LEASE}/resize", ResizeRoute, given),
+        ]
+        application = Application(
+            routes,
+            default_handler_class=NowhereRoute,
+            default_handler_args=given,
+            log_function=_log_request,
+        )
+        self._server = _Server(
+            application,
+            max_body_size=_LONGEST_READ_BYTES,
+            max_header_size=LONGEST_HEADERS_BYTES,
+            idle_connection_timeout=service.settings.request,
+            body_timeout=service.settings.request,
+        )
+
+    @property
+    def open_connections(self) -> int:
+        """How many there are now."""
+        return self._server.open_connections
+
+    def open(self, path: Path) -> None:
+        """Listen at ``path``, for this user alone. What is left of an older socket is replaced."""
+        listening: socket.socket = bind_unix_socket(str(path), mode=0o600, backlog=BACKLOG)
+        self._server.add_socket(listening)
+
+    async def close(self) -> None:
+        """Accept nobody any more and hang up on everybody."""
+        self._server.stop()
+        await self._server.close_all_connections()
+
+
+def _log_request(handler: RequestHandler) -> None:
+    log.debug("%d %s %s", handler.get_status(), handler.request.method, handler.request.uri)

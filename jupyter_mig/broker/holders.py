@@ -1,0 +1,93 @@
+"""Watching the processes that leases hang on.
+
+A holder is written ``pid:start`` with the start time in clock ticks since boot. Its end is heard
+through a pidfd, which is readable once the process has exited (zombies included) and, unlike a
+pid, can never come to mean another process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+
+from jupyter_mig import errors
+from jupyter_mig.broker import processes
+from jupyter_mig.broker.processes import Process
+from jupyter_mig.core.leases import Holder
+
+log = logging.getLogger(__name__)
+
+
+def holder_of(process: Process) -> Holder:
+    """A process as the ledger names it."""
+    return Holder(f"{process.pid}:{process.started_ticks}")
+
+
+def require_pidfd() -> None:
+    """Raise BrokerStartFailed on a kernel without pidfds: then no lease could be kept safely."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError as error:
+        raise errors.BrokerStartFailed(
+            "The broker cannot watch processes on this kernel",
+            situation=f"pidfd_open says: {error.strerror}.",
+            next_step="Linux 5.3 or newer is needed, and a container that allows pidfd_open.",
+        ) from error
+
+
+class Holders:
+    """The holders watched now. ``left`` is called, on the loop, once for each that is gone."""
+
+    def __init__(self, left: Callable[[Holder], None]) -> None:
+        self._left = left
+        self._pidfds: dict[Holder, int] = {}
+        self._gone: set[Holder] = set()
+
+    def watch(self, wanted: set[Holder]) -> None:
+        """Watch exactly these from now on."""
+        for holder in self._pidfds.keys() - wanted:
+            self._forget(holder)
+        for holder in wanted - self._pidfds.keys() - self._gone:
+            self._begin(holder)
+
+    def heard(self, holder: Holder) -> None:
+        """The ledger knows that a holder is gone. If it is wanted again, it is reported again."""
+        self._gone.discard(holder)
+
+    def close(self) -> None:
+        """Watch nobody."""
+        self.watch(set())
+
+    def _begin(self, holder: Holder) -> None:
+        pid, _, started_ticks = holder.partition(":")
+        try:
+            pidfd = os.pidfd_open(int(pid))
+        except ProcessLookupError:
+            self._report(holder)
+            return
+        except OSError as error:  # no descriptor left: it is tried again after the next event
+            log.error("Cannot watch process %s: %s", pid, error)  # noqa: TRY400 - no bug
+            return
+        # Looked at after the pidfd is open, or the pid might pass on in between.
+        process = processes.find(int(pid))
+        if process is None or process.started_ticks != int(started_ticks):
+            os.close(pidfd)
+            self._report(holder)
+            return
+        self._pidfds[holder] = pidfd
+        asyncio.get_running_loop().add_reader(pidfd, self._ended, holder)
+
+    def _ended(self, holder: Holder) -> None:
+        self._forget(holder)
+        self._report(holder)
+
+    def _report(self, holder: Holder) -> None:
+        self._gone.add(holder)
+        self._left(holder)
+
+    def _forget(self, holder: Holder) -> None:
+        pidfd = self._pidfds.pop(holder)
+        asyncio.get_running_loop().remove_reader(pidfd)
+        os.close(pidfd)

@@ -1,0 +1,214 @@
+"""The routes on which leases are asked for, tied to kernels, and given back.
+
+The peer's process and user come from the kernel (SO_PEERCRED). A lease of somebody else's is
+answered as one that does not exist.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import Annotated
+
+import msgspec
+
+from jupyter_mig import errors
+from jupyter_mig.broker import processes
+from jupyter_mig.broker.holders import holder_of
+from jupyter_mig.broker.processes import Process
+from jupyter_mig.broker.routes import Route
+from jupyter_mig.core import actions, events, queries
+from jupyter_mig.core.leases import USABLE, Lease, LeaseState
+from jupyter_mig.wire import codec
+from jupyter_mig.wire.messages import BindRequest, LeaseRequest, ResizeRequest
+
+_UNDECIDED = (LeaseState.WAITING, LeaseState.CREATING)
+
+
+class Look(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The query of a long poll: answer when the version is not ``seen``, or after the wait."""
+
+    seen: int | None = None
+    wait_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0
+
+
+class _LeaseRoute(Route):
+    """What routes about leases share."""
+
+    def _mine(self, lease_id: str) -> Lease:
+        lease = self.service.find(lease_id)
+        if lease is None or lease.owner != self.peer.uid:
+            raise errors.UnknownLease(
+                f"You have no lease {lease_id[:40]}.", next_step="See jupyter mig leases."
+            )
+        return lease
+
+    def _usable(self, lease_id: str) -> Lease:
+        lease = self._mine(lease_id)
+        if lease.state in _UNDECIDED:
+            raise errors.NoRoom(f"Lease {lease_id} has no slice yet: it is {lease.state.value}.")
+        if lease.state not in USABLE:
+            raise self.refusals().of(lease) or errors.LeaseEnded(
+                f"Lease {lease_id} is over.", next_step="Start the kernel again."
+            )
+        return lease
+
+    def _asker(self) -> Process:
+        """The process that asks, on which what it asks for will hang."""
+        process = processes.find(self.peer.pid) if self.peer.pid else None
+        if process is None or process.uid != self.peer.uid:
+            raise errors.NotTheHolder(
+                "The broker cannot see the process that asks.",
+                situation=f"The kernel names it as pid {self.peer.pid}.",
+                next_step="Ask from the pid namespace (container) in which the broker runs.",
+            )
+        return process
+
+    async def _wait(
+        self, lease: Lease, undecided: Callable[[Lease], bool], wait_seconds: float
+    ) -> None:
+        """Hold the answer back while the lease is undecided, the asker listens and time is left."""
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + min(wait_seconds, self.service.settings.longest_wait)
+        hung_up = asyncio.ensure_future(self.hung_up.wait())
+        try:
+            while undecided(lease) and not hung_up.done() and loop.time() < give_up_at:
+                news = asyncio.ensure_future(self.service.changed(lease.lease_id, lease.version))
+                await asyncio.wait(
+                    (news, hung_up),
+                    timeout=give_up_at - loop.time(),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                news.cancel()
+        finally:
+            hung_up.cancel()
+
+    def _answer_or_refuse(self, lease: Lease) -> None:
+        """A request that ended without a slice is answered with the reason."""
+        if self.hung_up.is_set():
+            return
+        refused = lease.state is LeaseState.RELEASED and lease.granted_at is None
+        error = self.refusals().of(lease) if refused else None
+        if error is not None:
+            raise error
+        self.answer(self.views().lease(lease))
+
+
+class LeasesRoute(_LeaseRoute):
+    """``/v1/leases``."""
+
+    def get(self) -> None:
+        """The asker's live leases."""
+        self.answer(self.views().leases())
+
+    async def post(self) -> None:
+        """Ask for a slice. Asking twice for the same kernel gives the same lease."""
+        request = codec.decode(self.request.body, LeaseRequest)
+        ask = self._ask(request)
+        await self.service.post(events.SlicesRequested((ask,)))
+        lease = self.service.find(ask.lease_id) or queries.by_kernel(
+            self.service.state, ask.owner, ask.kernel_id
+        )
+        if lease is None:
+            raise errors.Cancelled("The request was taken back before it was answered.")
+        await self._wait(lease, _is_undecided, request.wait_seconds)
+        self._answer_or_refuse(lease)
+
+    def _ask(self, request: LeaseRequest) -> events.Ask:
+        return events.Ask(
+            lease_id=secrets.token_hex(8),
+            kernel_id=request.kernel_id,
+            owner=self.peer.uid,
+            requester=holder_of(self._asker()),
+            size=request.size,
+            label=request.label,
+            patience_seconds=request.patience_seconds,
+            instead_of=request.instead_of,
+        )
+
+
+class LeaseRoute(_LeaseRoute):
+    """``/v1/leases/{id}``."""
+
+    async def get(self, lease_id: str) -> None:
+        """One lease; with ``seen`` and ``wait_seconds`` once it has changed."""
+        lease = self._mine(lease_id)
+        look = codec.query(
+            {name: self.get_query_argument(name) for name in self.request.query_arguments}, Look
+        )
+        seen = lease.version if look.seen is None else look.seen
+        await self._wait(lease, lambda lease: lease.version == seen, look.wait_seconds)
+        self._answer_or_refuse(lease)
+
+    async def delete(self, lease_id: str) -> None:
+        """Give it back, or take the request back. Doing so twice is harmless."""
+        lease = self._mine(lease_id)
+        if lease.state is not LeaseState.RELEASED:
+            await self._release(lease_id)
+        self.answer(self.views().lease(lease))
+
+    async def _release(self, lease_id: str) -> None:
+        try:
+            await self.service.post(events.LeaseReleased(lease_id))
+        except errors.UnwritableLog as error:
+            raise errors.UnwritableLog(
+                error.message,
+                situation="The slice is given back as soon as the log can be written.",
+                next_step=error.next_step,
+            ) from error
+
+
+class KernelRoute(_LeaseRoute):
+    """``/v1/leases/{id}/kernel``."""
+
+    async def put(self, lease_id: str) -> None:
+        """Tie a lease to the process of its kernel."""
+        lease = self._usable(lease_id)
+        kernel = self._kernel(codec.decode(self.request.body, BindRequest).pid)
+        await self.service.post(events.LeaseBound(lease_id, holder_of(kernel), kernel.pid))
+        self._usable(lease_id)
+        self.answer(self.views().lease(lease))
+
+    def _kernel(self, pid: int) -> Process:
+        """The process with that pid, if the asker may name it: its own child, or itself."""
+        process = processes.find(pid)
+        if process is None:
+            raise errors.NotTheHolder(f"There is no process {pid}.")
+        if process.uid != self.peer.uid:
+            raise errors.NotTheHolder(f"Process {pid} belongs to another user.")
+        if not processes.descends(process, self.peer.pid):
+            raise errors.NotTheHolder(
+                f"Process {pid} was not started by the process that asks.",
+                situation=f"That is process {self.peer.pid}.",
+            )
+        return process
+
+
+class RenewalRoute(_LeaseRoute):
+    """``/v1/leases/{id}/renewal``."""
+
+    async def post(self, lease_id: str) -> None:
+        """The kernel will be started again, by the process that asks."""
+        lease = self._usable(lease_id)
+        await self.service.post(events.LeaseRenewed(lease_id, holder_of(self._asker())))
+        self._usable(lease_id)
+        self.answer(self.views().lease(lease))
+
+
+class ResizeRoute(_LeaseRoute):
+    """``/v1/leases/{id}/resize``."""
+
+    async def post(self, lease_id: str) -> None:
+        """Keep room for another size while the old kernel goes, or refuse before it stops."""
+        lease = self._usable(lease_id)
+        size = codec.decode(self.request.body, ResizeRequest).size
+        led_to = await self.service.post(events.ResizeRequested(lease_id, size))
+        if any(isinstance(action, actions.RefuseResize) for action in led_to):
+            raise self.refusals().no_other_size(lease, size)
+        self._usable(lease_id)
+        self.answer(self.views().lease(lease))
+
+
+def _is_undecided(lease: Lease) -> bool:
+    return lease.state in _UNDECIDED

@@ -1,0 +1,85 @@
+"""What ``/proc`` says about processes. A process is named by pid and start time, as pids come back.
+
+Start times are on ``CLOCK_BOOTTIME`` (proc_pid_stat(5), field 22), as are the ledger's times.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+PROC = Path("/proc")
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+class Process(NamedTuple):
+    """One process, its parent, and whose it is."""
+
+    pid: int
+    parent_pid: int
+    started_ticks: int
+    uid: int
+
+    @property
+    def started_seconds(self) -> float:
+        """When it started, at the latest: the kernel cuts off fractions of a tick."""
+        return (self.started_ticks + 1) / TICKS_PER_SECOND
+
+
+def find(pid: int) -> Process | None:
+    """The process with that pid, if there is one; a zombie is one."""
+    try:
+        stat = (PROC / str(pid) / "stat").read_text(errors="replace")
+        status = (PROC / str(pid) / "status").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The command's name stands in parentheses and may hold any of them itself: cut at the last.
+    fields = stat[stat.rindex(")") + 2 :].split()
+    return Process(pid, int(fields[1]), int(fields[19]), _real_uid(status))
+
+
+def _real_uid(status: str) -> int:
+    line = next(line for line in status.splitlines() if line.startswith("Uid:"))
+    return int(line.split()[1])
+
+
+def descends(process: Process, ancestor_pid: int) -> bool:
+    """Whether a process is ``ancestor_pid`` or one of its descendants."""
+    current: Process | None = process
+    while current is not None and current.pid > 0:
+        if current.pid == ancestor_pid:
+            return True
+        current = find(current.parent_pid)
+    return False
+
+
+def openers(paths: tuple[Path, ...]) -> frozenset[int]:
+    """The pids that have one of ``paths`` open, this process aside, as far as we may look."""
+    wanted = {str(path) for path in paths}
+    if not wanted:
+        return frozenset()
+    return frozenset(
+        pid for pid in _pids() if pid != os.getpid() and not wanted.isdisjoint(_open_files(pid))
+    )
+
+
+def _pids() -> Iterator[int]:
+    return (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
+
+
+def _open_files(pid: int) -> set[str]:
+    found = set()
+    # Other users' processes, and those that just ended, do not let us look.
+    with suppress(PermissionError, FileNotFoundError, ProcessLookupError):
+        for link in (PROC / str(pid) / "fd").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found.add(str(link.readlink()))
+    return found
+
+
+def boot_id() -> str:
+    """The kernel's name for the time since the last boot."""
+    return (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -1,0 +1,200 @@
+"""Why a lease ended badly, as a person needs to hear it.
+
+First line: what happened. Second: what is free now. Third: what to do, naming which of the
+asker's own kernels are in the way. All of it is rendered here, at the moment it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from jupyter_mig import errors
+from jupyter_mig.broker.failures import error_in
+from jupyter_mig.broker.words import duration, listed, plain
+from jupyter_mig.core import queries
+from jupyter_mig.core.leases import EndReason, Lease
+from jupyter_mig.core.queries import InTheWay
+from jupyter_mig.core.rules import Rules
+from jupyter_mig.core.sizes import is_plain
+from jupyter_mig.core.state import GpuState, State
+
+_MANY = 6
+TURN_MIG_ON = "An administrator turns it on: sudo nvidia-smi -i INDEX -mig 1 (see nvidia-smi -L)."
+MAKE_SLICES = "An administrator makes some: sudo nvidia-smi mig -cgi PROFILE,... -C"
+
+
+class Refusals:
+    """Renders refusals from what the ledger knows at ``now`` (seconds on the ledger's clock)."""
+
+    def __init__(self, state: State, rules: Rules, now: float) -> None:
+        self._state = state
+        self._rules = rules
+        self._now = now
+
+    def of(self, lease: Lease) -> errors.JupyterMigError | None:
+        """Why a lease that is over ended badly; None if its owner wanted the end."""
+        if lease.reason is None or (lease.reason is EndReason.RELEASED):
+            return None
+        return _RENDERED[lease.reason](self, lease)
+
+    def no_room(self, lease: Lease) -> errors.JupyterMigError:
+        """Everything is taken, and the request would not wait."""
+        return errors.NoRoom(
+            f"No {plain(lease.size)} slice is free on this node.",
+            situation=self._free_now(lease.owner),
+            next_step=self._what_to_do(lease.owner, lease.size),
+        )
+
+    def out_of_patience(self, lease: Lease) -> errors.JupyterMigError:
+        """Everything is still taken."""
+        waited = duration(lease.since - lease.requested_at)
+        return errors.OutOfPatience(
+            f"No {plain(lease.size, 40)} slice came free in {waited}.",
+            situation=self._free_now(lease.owner),
+            next_step=self._what_to_do(lease.owner, lease.size),
+        )
+
+    def no_other_size(self, lease: Lease, size: str) -> errors.JupyterMigError:
+        """A resize would not fit."""
+        return errors.NoRoom(
+            f"No room for {plain(size, 30)} in place of {plain(lease.size, 30)}.",
+            situation=self._free_now(lease.owner),
+            next_step="The kernel keeps its slice. Stop another of yours, or pick another size.",
+        )
+
+    def unknown_size(self, lease: Lease) -> errors.JupyterMigError:
+        """Not on this node; or there is nothing on this node at all, which says why."""
+        sizes = [offer.name for offer in queries.sizes_offered(self._state, lease.owner)]
+        if not sizes:
+            return self._no_sizes()
+        return errors.UnknownSize(
+            f"This node has no size {plain(lease.size, 50)}.",
+            situation=f"Sizes here: {listed(sizes)}.",
+            next_step=f"Pick one of them.{self._problems()}",
+        )
+
+    def driver(self, lease: Lease) -> errors.JupyterMigError:
+        """The driver would not make the slice."""
+        cause = error_in(lease.error)
+        return type(cause)(
+            f"No {plain(lease.size, 20)} slice: {plain(cause.message, 50)}",
+            situation="The driver refused to make it.",
+            next_step=cause.next_step,
+        )
+
+    def cancelled(self, lease: Lease) -> errors.JupyterMigError:
+        """Somebody took the request back."""
+        return errors.Cancelled(
+            f"The request for {plain(lease.size, 40)} was taken back.",
+            next_step="Start the kernel again if you still want it.",
+        )
+
+    def holder_left(self, lease: Lease) -> errors.JupyterMigError:
+        """Nobody was left to want it."""
+        return errors.LeaseEnded(
+            f"The {plain(lease.size, 30)} slice was given back: its processes had ended.",
+            next_step="Start the kernel again.",
+        )
+
+    def lost(self, lease: Lease) -> errors.JupyterMigError:
+        """The instance vanished under the lease."""
+        return errors.LeaseEnded(
+            f"The {plain(lease.size, 30)} slice is gone from its GPU.",
+            situation="It was removed, or the GPU was reset.",
+            next_step="Start the kernel again to get another.",
+        )
+
+    def rebooted(self, lease: Lease) -> errors.JupyterMigError:
+        """Instances do not outlive a reboot."""
+        return errors.LeaseEnded(
+            f"The {plain(lease.size, 30)} slice ended with a restart of the machine.",
+            next_step="Start the kernel again.",
+        )
+
+    def _free_now(self, owner: int) -> str:
+        offers = queries.sizes_offered(self._state, owner)
+        free = [offer for offer in offers if offer.free and is_plain(offer.name)]
+        if not free:
+            return f"Nothing is free now.{self._problems()}"
+        counts = [f"{offer.free} x {offer.name}" for offer in free[:_MANY]]
+        return f"Free now: {listed(counts, 'or')}.{self._problems()}"
+
+    def _what_to_do(self, owner: int, size: str) -> str:
+        mine = queries.mine_in_the_way(self._state, self._rules, owner, size)
+        helpful = [entry for entry in mine if entry.would_make_room]
+        if helpful:
+            which = "it" if len(helpful) == 1 else "one of them"
+            return f"Yours: {self._named(helpful)}. Stop {which}, pick another size, or wait."
+        if mine:
+            return f"Yours: {self._named(mine)}; none alone makes room. Pick another size, or wait."
+        return "None of it is yours. Pick another size, or wait."
+
+    def _named(self, entries: list[InTheWay]) -> str:
+        shown = [self._one(entry) for entry in entries[:3]]
+        more = len(entries) - len(shown)
+        return listed(shown) if not more else f"{', '.join(shown)} and {more} more"
+
+    def _one(self, entry: InTheWay) -> str:
+        lease = entry.lease
+        name = plain(lease.label.rpartition("/")[2], 40) or f"kernel {plain(lease.kernel_id, 8)}"
+        held = duration(self._now - (lease.granted_at or lease.since))
+        return f"{name} ({entry.profile_name}, {held})"
+
+    def _problems(self) -> str:
+        """What is wrong with GPUs, as sentences to append."""
+        return "".join(
+            f" GPU {gpu.gpu.index}: {problem_of(gpu)}."
+            for gpu in self._state.gpus.values()
+            if gpu.problem
+        )
+
+    def _no_sizes(self) -> errors.JupyterMigError:
+        """Nothing can be had on this node at all: say why."""
+        gpus = list(self._state.gpus.values())
+        if not gpus:
+            return errors.NoDriver(
+                "This node has no NVIDIA GPU that the broker can see.",
+                next_step="Check what nvidia-smi -L lists here.",
+            )
+        if any(not gpu.gpu.mig_enabled for gpu in gpus):
+            return errors.NotSupported(
+                "MIG mode is off on this node.",
+                situation=f"No slices can be handed out.{self._problems()}",
+                next_step=TURN_MIG_ON,
+            )
+        broken = next((gpu for gpu in gpus if gpu.problem), None)
+        if broken is not None:
+            return error_in(broken.problem)
+        if any(gpu.creates for gpu in gpus):
+            return errors.NoPermission(
+                "The broker may not make slices on this node.",
+                situation="It is not told where slices fit, which needs the same privilege.",
+                next_step="Run it as root or with access to the mig/config capability.",
+            )
+        return errors.UnknownSize(
+            "No slices exist on this node.",
+            situation="The broker hands out existing MIG instances and there are none.",
+            next_step=MAKE_SLICES,
+        )
+
+
+def problem_of(gpu: GpuState) -> str:
+    """What is wrong with a GPU, in few words; empty if nothing is."""
+    return plain(error_in(gpu.problem).message).rstrip(".") if gpu.problem else ""
+
+
+_RENDERED: Mapping[EndReason, Callable[[Refusals, Lease], errors.JupyterMigError]] = (
+    MappingProxyType(
+        {
+            EndReason.NO_ROOM: Refusals.no_room,
+            EndReason.OUT_OF_PATIENCE: Refusals.out_of_patience,
+            EndReason.UNKNOWN_SIZE: Refusals.unknown_size,
+            EndReason.DRIVER: Refusals.driver,
+            EndReason.CANCELLED: Refusals.cancelled,
+            EndReason.HOLDER_LEFT: Refusals.holder_left,
+            EndReason.LOST: Refusals.lost,
+            EndReason.REBOOTED: Refusals.rebooted,
+        }
+    )
+)

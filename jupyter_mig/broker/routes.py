@@ -1,0 +1,130 @@
+"""What all routes of the door have in common, and those that only tell."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any
+
+import tornado.web
+
+from jupyter_mig import errors
+from jupyter_mig.broker.peer import Peer, peer_of
+from jupyter_mig.broker.refusals import Refusals
+from jupyter_mig.broker.service import Service
+from jupyter_mig.broker.views import Views, broker_view
+from jupyter_mig.nvml.port import HardwarePort
+from jupyter_mig.wire import codec
+
+log = logging.getLogger(__name__)
+
+LONGEST_BODY_BYTES = 64 * 1024
+
+
+class Route(tornado.web.RequestHandler):
+    """A route that knows who asks, speaks JSON, and answers errors as errors."""
+
+    service: Service
+    driver: HardwarePort
+    uid: int
+    peer: Peer
+
+    def initialize(self, service: Service, driver: HardwarePort, uid: int) -> None:
+        """Tornado hands over what the application was made with. Called for each request."""
+        self.service = service
+        self.driver = driver
+        self.uid = uid
+        self.hung_up = asyncio.Event()
+
+    def on_connection_close(self) -> None:
+        """The asker hung up: nobody is waiting for the answer. Called by Tornado."""
+        self.hung_up.set()
+
+    def prepare(self) -> None:
+        """Learn who asks, and refuse other users. Called before the method."""
+        connection = self.request.connection
+        # HTTP1Connection's; Tornado types only the interface that all connections share.
+        self.peer = peer_of(connection.stream.socket)  # type: ignore[union-attr]
+        if self.peer.uid != self.uid:
+            raise errors.ForeignBroker(
+                f"This broker serves user {self.uid}, not user {self.peer.uid}.",
+                next_step="Unset JUPYTER_MIG_SOCKET; then your own broker is used.",
+            )
+        if len(self.request.body) > LONGEST_BODY_BYTES:
+            raise errors.BadRequest(f"The body is longer than {LONGEST_BODY_BYTES} bytes.")
+
+    def set_default_headers(self) -> None:
+        """Everything is JSON."""
+        self.set_header("Content-Type", "application/json")
+
+    def answer(self, message: object) -> None:
+        """Send a message."""
+        self.finish(codec.encode(message))
+
+    def views(self) -> Views:
+        """The state now, as the asker may see it."""
+        service = self.service
+        return Views(service.state, service.rules, service.clock(), self.peer.uid)
+
+    def refusals(self) -> Refusals:
+        """The refusals as they read now."""
+        return Refusals(self.service.state, self.service.rules, self.service.clock())
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Send whatever was raised. Called by Tornado, with ``exc_info`` if it was raised."""
+        _, error, _ = kwargs.get("exc_info", (None, None, None))
+        if not isinstance(error, errors.JupyterMigError):
+            error = _as_ours(status_code, self.request.method, self.request.path)
+        self.set_status(error.status)
+        self.answer(codec.body_of(error))
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,  # noqa: ARG002 - Tornado's signature
+        value: BaseException | None,
+        tb: TracebackType | None,  # noqa: ARG002 - Tornado's signature
+    ) -> None:
+        """Keep tracebacks of bugs, for us; an answer is not a bug. Called by Tornado."""
+        if not isinstance(value, errors.JupyterMigError | tornado.web.HTTPError):
+            log.error("%s %s failed", self.request.method, self.request.path, exc_info=value)
+
+
+def _as_ours(status: int, method: str | None, path: str) -> errors.JupyterMigError:
+    """Tornado's own errors, and bugs, as errors of ours."""
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return errors.BadRequest(f"There is no {method} for this path.", situation=path)
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return errors.BadRequest("The request cannot be understood.", situation=path)
+    return errors.JupyterMigError(
+        "The broker met an error of its own.",
+        next_step="Its log, broker.log beside the socket, has the details. Please report it.",
+    )
+
+
+class BrokerRoute(Route):
+    """``/v1``: who answers."""
+
+    def get(self) -> None:
+        """Name, version, driver."""
+        self.answer(broker_view(self.driver))
+
+
+class NodeRoute(Route):
+    """``/v1/node``: GPUs, slices, sizes."""
+
+    def get(self) -> None:
+        """The whole picture."""
+        self.answer(self.views().node(self.driver))
+
+
+class NowhereRoute(Route):
+    """Every other path."""
+
+    def prepare(self) -> None:
+        """There is nothing here, whatever the method."""
+        super().prepare()
+        raise errors.BadRequest(
+            "There is no such path.", situation="Paths begin with /v1: node, leases."
+        )

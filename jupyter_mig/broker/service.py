@@ -1,0 +1,338 @@
+"""The broker's one order of things: events in line, logged, handled, acted upon.
+
+An event is committed to the log before the ledger hears of it, and its actions are carried out
+after. Events that come while a commit is under way share the next one.
+
+While the log cannot be written nothing is granted: requests are refused, but what has happened
+(an instance was made, a process ended, an owner let go) is kept in order and tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import NamedTuple
+
+from jupyter_mig import errors
+from jupyter_mig.broker import processes, story
+from jupyter_mig.broker.hardware import Hardware, gpu_of
+from jupyter_mig.broker.holders import Holders
+from jupyter_mig.broker.lanes import Lanes
+from jupyter_mig.broker.log import Record
+from jupyter_mig.broker.recovery import Recovered
+from jupyter_mig.broker.settings import Settings
+from jupyter_mig.broker.waiters import Waiters
+from jupyter_mig.core import actions, events
+from jupyter_mig.core.actions import AnyAction
+from jupyter_mig.core.events import AnyEvent
+from jupyter_mig.core.leases import Holder, Lease
+from jupyter_mig.core.rules import Rules
+from jupyter_mig.core.state import State
+
+log = logging.getLogger(__name__)
+
+REFUSABLE = (
+    events.SlicesRequested,
+    events.LeaseBound,
+    events.LeaseRenewed,
+    events.ResizeRequested,
+    events.TimePassed,
+)
+"""Events that are dropped, not kept, when they cannot be logged: somebody may ask again."""
+
+_SHORTEST_SLEEP_SECONDS = 0.01
+_LONGEST_SLEEP_SECONDS = 30.0
+
+
+class _Entry(NamedTuple):
+    event: AnyEvent
+    handled: asyncio.Future[list[AnyAction]] | None
+
+
+def boottime() -> float:
+    """Seconds on the clock of the ledger, which all processes of one boot share."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Service:
+    """Owns the ledger. Lives on one event loop; construct it there."""
+
+    def __init__(
+        self,
+        recovered: Recovered,
+        hardware: Hardware,
+        settings: Settings,
+        clock: Callable[[], float] = boottime,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._log, self._ledger = recovered
+        self._hardware = hardware
+        self._lanes = Lanes(self._fail)
+        self._holders = Holders(self._holder_left)
+        self._waiters = Waiters()
+        self._writer = ThreadPoolExecutor(1, "log")
+        self._queue: list[_Entry] = []
+        self._wake = asyncio.Event()
+        self._unwritable: errors.LogError | None = None
+        self._since_snapshot = 0
+        self._alarm: asyncio.TimerHandle | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._leaving = False
+        self._last_seen: dict[str, AnyEvent] = {}
+
+    @property
+    def state(self) -> State:
+        """What the ledger knows: to read, never to change."""
+        return self._ledger.state
+
+    @property
+    def rules(self) -> Rules:
+        """The ledger's rules."""
+        return self._ledger.rules
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to stay for: no lease, and no instance of our making."""
+        ours = any(place.ours for place in self.state.instances.values())
+        return not (self.state.leases or ours or self._queue)
+
+    def find(self, lease_id: str) -> Lease | None:
+        """A lease, live or remembered."""
+        return self.state.leases.get(lease_id) or self.state.ended.get(lease_id)
+
+    async def start(self) -> None:
+        """Take over: replayed is the past already; now see who lives and what is there.
+
+        Nobody must be answered before this returns.
+        """
+        self._tasks.append(asyncio.create_task(self._run()))
+        await self.post(events.BrokerStarted(processes.boot_id()))
+        await self._observe_all()
+        self._tasks.append(asyncio.create_task(self._keep_observing()))
+
+    async def post(self, event: AnyEvent) -> list[AnyAction]:
+        """Have an event logged and handled; the actions it led to.
+
+        Raises UnwritableLog if it could not be logged.
+        """
+        handled: asyncio.Future[list[AnyAction]] = asyncio.get_running_loop().create_future()
+        self._enqueue(_Entry(event, handled))
+        return await handled
+
+    def tell(self, event: AnyEvent) -> None:
+        """Have an event logged and handled, without waiting for it."""
+        self._enqueue(_Entry(event, None))
+
+    async def changed(self, lease_id: str, seen: int) -> None:
+        """Return once a lease's version is no longer ``seen``."""
+        if self._version(lease_id) == seen:
+            await self._waiters.changed(lease_id, seen)
+
+    async def stop(self) -> None:
+        """Finish the driver calls under way, shorten the log, let go of everything.
+
+        Calls not begun are left to the next broker: the log implies them.
+        """
+        self._leaving = True
+        await self._lanes.stop(self.settings.stop)
+        if not self.failed.done():
+            with suppress(errors.JupyterMigError):  # what cannot be logged now is found out again
+                await self.post(events.TimePassed())  # the last in line
+        await self._end_tasks()
+        self._holders.close()
+        if not self.failed.done():
+            await self._shorten()
+        await self._in_writer(self._log.close)
+        self._writer.shutdown()
+        self._hardware.close()
+
+    # -- the line of events
+
+    def _enqueue(self, entry: _Entry) -> None:
+        self._queue.append(entry)
+        self._wake.set()
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._take_turn()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the broker must not go on
+            self._fail(error)
+
+    async def _take_turn(self) -> None:
+        """Log what stands in line, in one commit; then handle it."""
+        batch = list(self._queue)
+        if not batch:
+            return
+        at = self.clock()
+        try:
+            await self._in_writer(self._log.append, [Record(at, entry.event) for entry in batch])
+        except errors.LogError as error:
+            self._set_back(batch, error)
+            return
+        self._unwritable = None
+        del self._queue[: len(batch)]
+        for entry in batch:
+            self._handle(entry, at)
+        self._after(len(batch))
+        if self._since_snapshot >= self.settings.snapshot_every:
+            await self._shorten()
+
+    def _handle(self, entry: _Entry, at: float) -> None:
+        todo = self._ledger.handle(entry.event, at)
+        if isinstance(entry.event, events.HolderLeft):
+            self._holders.heard(entry.event.holder)
+        for action in todo:
+            self._act(action)
+        if entry.handled is not None and not entry.handled.done():
+            entry.handled.set_result(todo)
+
+    def _after(self, handled: int) -> None:
+        self._since_snapshot += handled
+        self._holders.watch(self._ledger.holders())
+        self._waiters.tell(self._version)
+        self._set_alarm()
+
+    def _set_back(self, batch: list[_Entry], error: errors.LogError) -> None:
+        """The log took nothing: refuse the requests, keep the facts, try again."""
+        if self._unwritable is None:
+            log.error("%s", error)
+        self._unwritable = error
+        kept = [
+            _Entry(entry.event, None) for entry in batch if not isinstance(entry.event, REFUSABLE)
+        ]
+        self._queue[: len(batch)] = kept
+        for entry in batch:
+            if entry.handled is not None and not entry.handled.done():
+                entry.handled.set_exception(error)
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        """Wake up when the ledger's next deadline is due, or to try an unwritable log again."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        seconds = self._sleep_seconds()
+        if seconds is not None:
+            self._alarm = asyncio.get_running_loop().call_later(seconds, self._ring)
+
+    def _sleep_seconds(self) -> float | None:
+        if self._unwritable is not None:
+            return self.settings.write_retry
+        deadline = self._ledger.next_deadline()
+        if deadline is None:
+            return None
+        return min(max(deadline - self.clock(), _SHORTEST_SLEEP_SECONDS), _LONGEST_SLEEP_SECONDS)
+
+    def _ring(self) -> None:
+        """Time has passed, if it has: this clock runs on while the machine sleeps."""
+        deadline = self._ledger.next_deadline()
+        if self._unwritable is not None or (deadline is not None and deadline <= self.clock()):
+            self.tell(events.TimePassed())
+        else:
+            self._set_alarm()
+
+    # -- the hardware
+
+    def _act(self, action: AnyAction) -> None:
+        line = story.told(action, self.state)
+        if line is not None:
+            log.info(line)
+        gpu_uuid = gpu_of(action, self._gpu_of_instance)
+        if gpu_uuid is not None and not self._leaving:
+            self._lanes.put(gpu_uuid, lambda: self._hardware.carry_out(action), self._answered)
+
+    def _gpu_of_instance(self, instance_id: str) -> str:
+        return self.state.instances[instance_id].spec.gpu_uuid
+
+    def _answered(self, event: AnyEvent) -> None:
+        self._note(event)
+        self.tell(event)
+
+    def _note(self, event: AnyEvent) -> None:
+        """Remember observations as long as nothing else happened on that GPU."""
+        if isinstance(event, events.GpuObserved):
+            self._last_seen[event.gpu.uuid] = event
+        else:
+            self._last_seen.clear()
+
+    async def _observe_all(self) -> None:
+        """Look at every GPU there is, and at those that were there; wait for the answers."""
+        try:
+            gpus = await asyncio.to_thread(self._hardware.driver.gpus)
+        except errors.DriverError:
+            # With GPUs we know, each look will fail for itself and tell; without, so do we.
+            if not self.state.gpus:
+                raise
+            gpus = ()
+        uuids = {gpu.uuid for gpu in gpus} | self.state.gpus.keys()
+        await asyncio.gather(*(self._observe(uuid) for uuid in sorted(uuids)))
+
+    async def _observe(self, gpu_uuid: str) -> None:
+        handled: asyncio.Future[list[AnyAction]] = asyncio.get_running_loop().create_future()
+
+        def answered(event: AnyEvent) -> None:
+            if self._last_seen.get(gpu_uuid) == event:
+                handled.set_result([])  # nothing new: not worth a place in the log
+                return
+            self._note(event)
+            self._enqueue(_Entry(event, handled))
+
+        look = actions.ObserveGpu(gpu_uuid)
+        self._lanes.put(gpu_uuid, lambda: self._hardware.carry_out(look), answered)
+        await handled
+
+    async def _keep_observing(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.observe)
+            try:
+                await self._observe_all()
+            except errors.JupyterMigError as error:
+                log.warning("The GPUs cannot be observed: %s", error)
+
+    # -- the rest
+
+    def _holder_left(self, holder: Holder) -> None:
+        self.tell(events.HolderLeft(holder))
+
+    def _version(self, lease_id: str) -> int | None:
+        lease = self.find(lease_id)
+        return lease.version if lease is not None else None
+
+    def _fail(self, error: BaseException) -> None:
+        """A bug: nothing is done any more, the process ends, and the next one takes over."""
+        self._leaving = True
+        if not self.failed.done():
+            self.failed.set_exception(error)
+        for entry in self._queue:
+            if entry.handled is not None and not entry.handled.done():
+                entry.handled.set_exception(
+                    errors.BrokerUnreachable("The broker met an error of its own and is ending")
+                )
+
+    async def _shorten(self) -> None:
+        self._since_snapshot = 0
+        try:
+            await self._in_writer(self._log.shorten, self._ledger.snapshot())
+        except errors.LogError as error:
+            log.warning("The log could not be shortened: %s", error)
+
+    async def _in_writer(self, call: Callable[..., None], *arguments: object) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._writer, call, *arguments)
+
+    async def _end_tasks(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

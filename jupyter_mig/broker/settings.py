@@ -1,0 +1,26 @@
+"""The broker's own timings and limits. The ledger's are :class:`jupyter_mig.core.rules.Rules`."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """In seconds unless said otherwise.
+
+    ``idle``: how long an agent without leases and connections stays.
+    ``observe``: how often every GPU is looked at even if nothing happens.
+    ``write_retry``: how soon an unwritable log is tried again.
+    ``stop``: how long a broker that was told to end waits for driver calls under way.
+    ``request``: how long a request may take to arrive.
+    ``longest_wait``: how long an answer may be held back, whatever the asker says.
+    ``snapshot_every``: after how many events the log is shortened (a count).
+    """
+
+    idle: float = 60.0
+    observe: float = 30.0
+    write_retry: float = 1.0
+    stop: float = 10.0
+    request: float = 30.0
+    longest_wait: float = 60.0
+    snapshot_every: int = 1000

@@ -1,0 +1,167 @@
+"""What the ledger knows, as the messages that leave by the door."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+import jupyter_mig
+from jupyter_mig.broker.refusals import Refusals, problem_of
+from jupyter_mig.core import queries
+from jupyter_mig.core.leases import Lease, LeaseState
+from jupyter_mig.core.rules import Rules
+from jupyter_mig.core.state import GpuState, Place, State
+from jupyter_mig.nvml.port import HardwarePort
+from jupyter_mig.wire import codec
+from jupyter_mig.wire.messages import (
+    PROTOCOL,
+    BrokerView,
+    ErrorBody,
+    GpuView,
+    InstanceView,
+    LeaseView,
+    NodeView,
+    SizeCount,
+    SliceView,
+)
+
+
+def broker_view(driver: HardwarePort) -> BrokerView:
+    """Who answers."""
+    return BrokerView(
+        protocol=PROTOCOL,
+        version=jupyter_mig.__version__,
+        driver=driver.name,
+        simulated=driver.simulated,
+        pid=os.getpid(),
+        uid=os.getuid(),
+    )
+
+
+class Views:
+    """The state as one user may see it at ``now`` (seconds on the ledger's clock)."""
+
+    def __init__(self, state: State, rules: Rules, now: float, viewer: int) -> None:
+        self._state = state
+        self._rules = rules
+        self._now = now
+        self._viewer = viewer
+
+    def lease(self, lease: Lease) -> LeaseView:
+        """One lease of the viewer's."""
+        waiting = lease.state is LeaseState.WAITING
+        return LeaseView(
+            lease_id=lease.lease_id,
+            kernel_id=lease.kernel_id,
+            state=lease.state.value,
+            version=lease.version,
+            size=lease.size,
+            label=lease.label,
+            held_seconds=self._held_seconds(lease),
+            slice=self._slice(lease),
+            kernel_pid=lease.kernel_pid,
+            place=queries.place_in_line(self._state, lease.lease_id) if waiting else None,
+            estimate_seconds=(
+                queries.estimate_seconds(self._state, self._rules, lease.lease_id)
+                if waiting
+                else None
+            ),
+            gives_up_in_seconds=(
+                max(lease.deadline - self._now, 0.0)
+                if waiting and lease.deadline is not None
+                else None
+            ),
+            refusal=self._refusal(lease),
+        )
+
+    def leases(self) -> list[LeaseView]:
+        """The viewer's live leases, the oldest first."""
+        mine = [lease for lease in self._state.leases.values() if lease.owner == self._viewer]
+        return [self.lease(lease) for lease in sorted(mine, key=lambda lease: lease.order)]
+
+    def node(self, driver: HardwarePort) -> NodeView:
+        """The whole picture."""
+        gpus = sorted(self._state.gpus.values(), key=lambda gpu: gpu.gpu.index)
+        return NodeView(
+            driver=driver.name,
+            simulated=driver.simulated,
+            gpus=tuple(self._gpu(gpu) for gpu in gpus),
+            sizes=self._sizes(),
+            waiting=len(self._state.waiting()),
+        )
+
+    def _sizes(self) -> tuple[SizeCount, ...]:
+        return tuple(
+            SizeCount(
+                size=offer.name,
+                free=offer.free,
+                total=offer.total,
+                memory_bytes=offer.memory_bytes,
+                multiprocessors=offer.multiprocessors,
+                width=offer.width,
+                models=offer.models,
+            )
+            for offer in queries.sizes_offered(self._state, self._viewer)
+        )
+
+    def _held_seconds(self, lease: Lease) -> float:
+        if lease.granted_at is None:
+            return 0.0
+        until = lease.since if lease.state is LeaseState.RELEASED else self._now
+        return max(until - lease.granted_at, 0.0)
+
+    def _slice(self, lease: Lease) -> SliceView | None:
+        place = self._state.place_of(lease)
+        if place is None or place.identity is None or place.identity.mig_uuid is None:
+            return None
+        gpu = self._state.gpus[place.spec.gpu_uuid].gpu
+        profile = gpu.geometry.by_id.get(place.spec.profile_id)
+        return SliceView(
+            mig_uuid=place.identity.mig_uuid,
+            profile=place.profile_name,
+            memory_bytes=place.memory_bytes,
+            multiprocessors=profile.multiprocessors if profile else 0,
+            gpu_uuid=gpu.uuid,
+            gpu_index=gpu.index,
+            gpu_name=gpu.name,
+            gi_id=place.identity.gi_id,
+            start=place.spec.start,
+        )
+
+    def _refusal(self, lease: Lease) -> ErrorBody | None:
+        error = Refusals(self._state, self._rules, self._now).of(lease)
+        return codec.body_of(error) if error is not None else None
+
+    def _gpu(self, gpu: GpuState) -> GpuView:
+        places = sorted(self._state.on_gpu(gpu.gpu.uuid), key=_position)
+        mode: Literal["dynamic", "static"] = "dynamic" if gpu.creates else "static"
+        return GpuView(
+            uuid=gpu.gpu.uuid,
+            index=gpu.gpu.index,
+            name=gpu.gpu.name,
+            memory_bytes=gpu.gpu.memory_bytes,
+            units=gpu.gpu.geometry.units,
+            mode="unusable" if gpu.problem else mode,
+            instances=tuple(self._instance(gpu, place) for place in places),
+            problem=problem_of(gpu),
+        )
+
+    def _instance(self, gpu: GpuState, place: Place) -> InstanceView:
+        lease = self._state.lease_of(place)
+        mine = lease is not None and lease.owner == self._viewer
+        profile = gpu.gpu.geometry.by_id.get(place.spec.profile_id)
+        return InstanceView(
+            profile=place.profile_name,
+            memory_bytes=place.memory_bytes,
+            state=place.state.value,
+            start=place.spec.start,
+            width=profile.width if profile and profile.width else None,
+            lease_id=lease.lease_id if lease and mine else None,
+            label=lease.label if lease and mine else "",
+            mine=mine,
+            suspects=place.suspects,
+        )
+
+
+def _position(place: Place) -> tuple[int, str]:
+    return (place.spec.start if place.spec.start is not None else -1, place.instance_id)

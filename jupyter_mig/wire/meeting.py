@@ -1,0 +1,30 @@
+"""The names of the files through which a broker and its clients meet, in the broker's place."""
+
+from __future__ import annotations
+
+SOCKET = "broker.sock"
+"""The door. Mode 0600; ``curl --unix-socket`` works."""
+
+LOCK = "broker.lock"
+"""Locked (flock) by the broker for as long as it lives. Never removed."""
+
+STARTING = "starting.lock"
+"""Locked (flock) by the client that starts a broker. Never removed."""
+
+START_ERROR = "start-error.json"
+"""An ``ErrorBody``: why the last start failed."""
+
+OUTPUT = "broker.out"
+"""Whatever the broker's process wrote to its standard output and error."""
+
+DIARY = "broker.log"
+"""What the broker did and why, for people."""
+
+EVENTS = "log.sqlite"
+"""The event log, which is the broker's memory."""
+
+SILICON = "simulated.json"
+"""The hardware of a simulated node."""
+
+LONGEST_SOCKET_PATH_BYTES = 107
+"""``sun_path`` of unix(7) holds 108 bytes with the closing NUL."""
