@@ -5,15 +5,20 @@ import importlib
 import inspect
 import pkgutil
 import re
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tornado.web import Application, RequestHandler
 from traitlets import HasTraits
 
 import jupyter_mig
 from jupyter_mig import errors
+from jupyter_mig.broker.door import Door
+from jupyter_mig.broker.settings import Settings
 from jupyter_mig.cli.main import parser
+from jupyter_mig.server.handlers import HANDLERS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES = sorted((ROOT / "jupyter_mig").rglob("*.py"))
@@ -63,6 +68,23 @@ def section(text: str, heading: str) -> str:
     return found[1]
 
 
+def requests(path: str, handler: type[RequestHandler]) -> Iterator[str]:
+    """Yield ``METHOD /path`` for each method that the handler answers, ids as ``{}``."""
+    plain = re.sub(r"\([^)]*\)", "{}", path.rstrip("$").removesuffix("/?"))
+    for method in ("get", "head", "post", "put", "patch", "delete"):
+        if getattr(handler, method) is not RequestHandler._unimplemented_method:
+            yield f"{method.upper()} {plain}"
+
+
+def door_requests() -> Iterator[str]:
+    """Yield what the broker's door answers."""
+    closed = Door(types.SimpleNamespace(settings=Settings()), driver=None)  # type: ignore[arg-type]  # asks for no more until it is opened
+    application = closed._server.request_callback
+    assert isinstance(application, Application)
+    for rule in application.wildcard_router.rules:
+        yield from requests(rule.matcher.regex.pattern, rule.target)  # type: ignore[attr-defined]  # a PathMatches
+
+
 @pytest.mark.parametrize("error", errors.family(), ids=lambda error: error.__name__)
 def test_each_error_is_explained(error: type[errors.JupyterMigError]) -> None:
     """The row of each error class gives its kind and the status it really has."""
@@ -91,3 +113,13 @@ def test_each_environment_variable_is_explained() -> None:
     variables = set(re.findall(r"\bJUPYTER_MIG_[A-Z_]*[A-Z]\b", source))
     assert variables
     assert variables - named(page("environment")) == set()
+
+
+def test_each_request_is_explained() -> None:
+    """Each method of each path, on the broker's door and on the server's, has its row."""
+    answered = {request for path, handler in HANDLERS for request in requests(path, handler)}
+    answered = {request.replace(" ", " /jupyter-mig/") for request in answered}
+    answered |= set(door_requests())
+    explained = {re.sub(r"\{\w+\}", "{}", name) for name in named(page("doors"))}
+    assert len(answered) > len(HANDLERS)
+    assert answered - explained == set()
