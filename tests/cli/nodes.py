@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -64,17 +63,17 @@ def simulated(driver: str = DRIVER) -> Iterator[CommandLine]:
 
 def running(mark: str) -> dict[int, str]:
     """The processes whose environment contains ``mark``, by pid, with their command lines."""
-    found = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (process / "environ").read_bytes():
-                text = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                found[int(process.name)] = text
-        except (FileNotFoundError, ProcessLookupError, PermissionError):  # gone, or not ours
-            continue
-    return found
+    everything = {int(path.name): path for path in Path("/proc").glob("[0-9]*")}
+    return {
+        pid: _read(path / "cmdline").replace("\0", " ")
+        for pid, path in everything.items()
+        if mark in _read(path / "environ")
+    }
 
 
-def interrupt(process: subprocess.Popen[str]) -> None:
-    """Press Ctrl-C."""
-    process.send_signal(signal.SIGINT)
+def _read(path: Path) -> str:
+    """The file of a process; nothing if it is gone, a zombie, or somebody else's."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return ""
