@@ -17,18 +17,9 @@ from jupyter_mig import errors
 from jupyter_mig.core.geometry import Gpu, Identity, Instance, Profile, Spec
 from jupyter_mig.nvml.driver import open_driver
 from jupyter_mig.nvml.port import HardwarePort
+from jupyter_mig.nvml.simulated import known_models
 
-WRITABLE = [
-    f"simulated:1x{model}?time_scale=0"
-    for model in (
-        "A30",
-        "A100-SXM4-40GB",
-        "A100-SXM4-80GB",
-        "H100 80GB HBM3",
-        "H200",
-        "RTX PRO 6000 Blackwell Server Edition",
-    )
-]
+WRITABLE = [f"simulated:1x{model}?time_scale=0" for model in known_models()]
 READABLE = [*WRITABLE, "nvml"]
 
 

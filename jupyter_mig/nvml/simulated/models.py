@@ -1,7 +1,9 @@
 """GPU models as data: what one kind of board offers under MIG.
 
-The tables come from real driver listings where these were seen (``models.json``). Sizes and
-starts are in memory slices for GPU instances, in compute slices for compute instances.
+The tables come from real driver listings where these were seen (``models.json``, made by
+``tools/simulated_models.py``). Sizes and starts are in memory slices for GPU instances, in compute
+slices for compute instances. A multiprocessor count of 0 is one that nobody has told; memory
+nobody has told is what smaller profiles hold on as many slices (docs/decisions/0020).
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ class Engines(msgspec.Struct, frozen=True):
 class ComputeProfile(msgspec.Struct, frozen=True):
     """One way to cut a compute instance out of a GPU instance.
 
-    Multiprocessors of partial ones are derived from the width, save on A100 and in H200's 3g.
+    Multiprocessors of partial ones are derived from the width, save on A100 and in H200's 3g;
+    0 where not even that can be done.
     """
 
     id: int
@@ -85,7 +88,11 @@ class Profile(msgspec.Struct, frozen=True):
 
 
 class Model(msgspec.Struct, frozen=True, dict=True):
-    """One GPU model, named as NVML reports it without the leading "NVIDIA "."""
+    """One GPU model, named as NVML reports it without the leading "NVIDIA ".
+
+    Times are H100's on newer boards; RTX PRO's are scaled from H100's. A PCI device id of 0 is not
+    known. Power limits are the published ones, idle power is a plausible figure.
+    """
 
     name: str
     architecture: str
@@ -137,6 +144,11 @@ class Model(msgspec.Struct, frozen=True, dict=True):
 
 @cache
 def known_models() -> dict[str, Model]:
-    """All models, by name."""
-    table = resources.files(__package__).joinpath("models.json").read_bytes()
-    return {model.name: model for model in msgspec.json.decode(table, type=tuple[Model, ...])}
+    """All models, by name; the table lists boards that are cut alike together."""
+    table = msgspec.json.decode(resources.files(__package__).joinpath("models.json").read_bytes())
+    models = (
+        msgspec.convert({**family, **board}, Model, str_keys=True)
+        for family in table
+        for board in family["boards"]
+    )
+    return {model.name: model for model in models}
