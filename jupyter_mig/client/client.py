@@ -1,0 +1,252 @@
+"""Asking the broker. It may die between any two words; the next one knows what it knew."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from jupyter_mig import errors
+from jupyter_mig.client import connection, place
+from jupyter_mig.client.connection import Gone, Question, Stranger
+from jupyter_mig.client.settings import Settings
+from jupyter_mig.client.starter import Starter
+from jupyter_mig.wire import codec, meeting
+from jupyter_mig.wire.messages import (
+    PROTOCOL,
+    BindRequest,
+    BrokerView,
+    ErrorBody,
+    LeaseRequest,
+    LeaseView,
+    NodeView,
+    ResizeRequest,
+)
+
+Kind = TypeVar("Kind")
+OnChange = Callable[[LeaseView], object]
+
+NOT_YET = frozenset({"waiting", "creating", "doomed", "draining"})
+"""States of a lease that :meth:`Client.acquire` sits out: it may yet be usable, or be over."""
+
+LOOK_SECONDS = 5.0
+"""How long a long poll lasts while nothing changes: the place in line may have."""
+
+GIVE_BACK_SECONDS = 5.0
+"""How long a cancelled :meth:`Client.acquire` tries to give back what it asked for."""
+
+_REVIVALS = 5
+_REVIVE_SECONDS = 0.2
+
+
+class Client:
+    """A broker's client, lazy: the first call finds or starts the broker, and so does any later
+    one that finds it gone. Every call may be repeated by the broker's design, so it is, when the
+    broker goes away before it answered: no lease is lost or doubled by that.
+
+    All calls raise errors of :mod:`jupyter_mig.errors` and no others. Use it on one event loop at
+    a time, never from two threads.
+    """
+
+    def __init__(self, settings: Settings, starter: Starter | None = None) -> None:
+        """``starter`` is how a broker is started; by default, as ``settings`` say."""
+        self._settings = settings
+        self._explicit = settings.socket is not None
+        directory = place.directory_for(settings)
+        self._starter = starter or Starter(directory, settings)
+        self.socket = settings.socket or directory / meeting.SOCKET
+        self._known_pid: int | None = None
+        self._giving_back: set[asyncio.Task[None]] = set()
+
+    async def broker(self) -> BrokerView:
+        """Who answers."""
+        return await self._ask("GET", "/v1", BrokerView)
+
+    async def node(self) -> NodeView:
+        """GPUs, slices and sizes."""
+        return await self._ask("GET", "/v1/node", NodeView)
+
+    async def leases(self) -> list[LeaseView]:
+        """This user's live leases."""
+        return await self._ask("GET", "/v1/leases", list[LeaseView])
+
+    async def request(self, request: LeaseRequest) -> LeaseView:
+        """Ask for a slice, once. The lease may be waiting still. Raises what refused it."""
+        return await self._ask(
+            "POST", "/v1/leases", LeaseView, request, hold_seconds=request.wait_seconds
+        )
+
+    async def lease(
+        self, lease_id: str, seen: int | None = None, wait_seconds: float = 0
+    ) -> LeaseView:
+        """One lease; with ``seen``, once its version is another or the wait is over."""
+        query = f"?wait_seconds={wait_seconds}" + (f"&seen={seen}" if seen is not None else "")
+        return await self._ask(
+            "GET", f"{_path(lease_id)}{query}", LeaseView, hold_seconds=wait_seconds
+        )
+
+    async def acquire(self, request: LeaseRequest, on_change: OnChange | None = None) -> LeaseView:
+        """A lease with a slice to use, however long the request is willing to wait for it.
+
+        ``on_change`` is shown the lease whenever it looks different while it waits. Raises what
+        refused it. Whatever else ends this call, cancellation above all, gives the lease back.
+        """
+        asking = asyncio.ensure_future(
+            self.request(msgspec.structs.replace(request, wait_seconds=0))
+        )
+        try:
+            view = await asyncio.shield(asking)
+            return await self._until_usable(view, on_change)
+        except errors.Refused:
+            raise
+        except BaseException:
+            await self._give_back(asking)
+            raise
+
+    async def bind(self, lease_id: str, pid: int) -> LeaseView:
+        """Tie a lease to the process of its kernel: this process, or one it started."""
+        return await self._ask("PUT", f"{_path(lease_id)}/kernel", LeaseView, BindRequest(pid))
+
+    async def renew(self, lease_id: str) -> LeaseView:
+        """Keep a lease whose kernel will be started again."""
+        return await self._ask("POST", f"{_path(lease_id)}/renewal", LeaseView)
+
+    async def resize(self, lease_id: str, size: str) -> LeaseView:
+        """Have room kept for another size; raises NoRoom if it would not fit."""
+        return await self._ask("POST", f"{_path(lease_id)}/resize", LeaseView, ResizeRequest(size))
+
+    async def release(self, lease_id: str) -> LeaseView:
+        """Give a lease back, or take the request back. Doing so twice is harmless."""
+        return await self._ask("DELETE", _path(lease_id), LeaseView)
+
+    def close(self) -> None:
+        """Stop giving back what cancelled calls had asked for. Nothing else stays open."""
+        for task in self._giving_back:
+            task.cancel()
+
+    # -- waiting for a slice
+
+    async def _until_usable(self, view: LeaseView, on_change: OnChange | None) -> LeaseView:
+        while view.state in NOT_YET:
+            if on_change is not None:
+                on_change(view)
+            view = await self.lease(view.lease_id, view.version, LOOK_SECONDS)
+        if view.state == "released":
+            refusal = view.refusal or ErrorBody(errors.LeaseEnded.kind, "The lease has ended.")
+            raise codec.error_in(refusal)
+        return view
+
+    async def _give_back(self, asking: asyncio.Future[LeaseView]) -> None:
+        """Release whatever was asked for, even if we are cancelled again meanwhile."""
+        task = asyncio.ensure_future(self._released(asking))
+        self._giving_back.add(task)
+        task.add_done_callback(self._giving_back.discard)
+        await asyncio.shield(task)
+
+    async def _released(self, asking: asyncio.Future[LeaseView]) -> None:
+        async def release() -> None:
+            await self.release((await asking).lease_id)
+
+        try:
+            await asyncio.wait_for(release(), GIVE_BACK_SECONDS)
+        except (errors.JupyterMigError, asyncio.TimeoutError):
+            # Refused: there is nothing to give back. Unreachable: the lease hangs on this
+            # process and on its kernel, and ends with them or with the grace for binding one.
+            return
+
+    # -- asking
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        kind: type[Kind],
+        message: object = None,
+        *,
+        hold_seconds: float = 0,
+    ) -> Kind:
+        body = codec.encode(message) if message is not None else None
+        timeout_seconds = hold_seconds + self._settings.answer_seconds
+        question = Question(method, path, body, timeout_seconds)
+        return _read(await self._persistently(lambda: self._put(question)), kind)
+
+    async def _persistently(
+        self, attempt: Callable[[], Awaitable[connection.Answer]]
+    ) -> connection.Answer:
+        """Ask again when the broker went away, which the next one makes good."""
+        for _ in range(_REVIVALS):
+            try:
+                return await attempt()
+            except Gone:  # noqa: PERF203 - trying again is what the loop is for
+                await self._revive()
+        raise errors.BrokerUnreachable(
+            "The broker goes away before it answers.",
+            situation=f"Its door is {self.socket}.",
+            next_step=f"See {meeting.DIARY} there.",
+        )
+
+    async def _put(self, question: Question) -> connection.Answer:
+        """Put a question to the broker we know, after making its acquaintance if it is new."""
+        while True:
+            if self._known_pid is None:
+                await self._meet()
+            try:
+                return await connection.ask(self.socket, question, self._known_pid)
+            except Stranger:
+                self._known_pid = None
+
+    async def _meet(self) -> None:
+        """Make sure that the broker speaks our language and has the driver that we asked for."""
+        place.require_short(self.socket)
+        question = Question("GET", "/v1", None, self._settings.answer_seconds)
+        answer = await connection.ask(self.socket, question)
+        self._require_ours(_read(answer, BrokerView))
+        self._known_pid = answer.pid
+
+    def _require_ours(self, broker: BrokerView) -> None:
+        if broker.protocol != PROTOCOL:
+            raise errors.ForeignBroker(
+                f"The broker speaks protocol {broker.protocol}, this client {PROTOCOL}.",
+                next_step="Install the same version of jupyter-mig on both sides.",
+            )
+        ours = broker.driver == self._settings.driver
+        if not ours and (not self._explicit or broker.simulated != self._settings.simulated):
+            raise errors.ForeignBroker(
+                "The broker has another driver than the one asked for.",
+                situation=f"It has {broker.driver}, asked for was {self._settings.driver}.",
+                next_step="Set JUPYTER_MIG_DRIVER alike on both sides.",
+            )
+
+    async def _revive(self) -> None:
+        """Have a broker started; or, if it is not ours to start, give it a moment to be back."""
+        if not self._explicit:
+            await self._starter.start()
+        elif self._known_pid is not None:
+            await asyncio.sleep(_REVIVE_SECONDS)
+        else:
+            raise errors.BrokerUnreachable(
+                "No broker answers.",
+                situation=f"JUPYTER_MIG_SOCKET names {self.socket}.",
+                next_step="Unset it to have a broker started, or start the one that it names.",
+            )
+
+
+def _path(lease_id: str) -> str:
+    return f"/v1/leases/{quote(lease_id, safe='')}"
+
+
+def _read(answer: connection.Answer, kind: type[Kind]) -> Kind:
+    """The message in an answer, or the error, raised."""
+    try:
+        if answer.status < 400:
+            return msgspec.json.decode(answer.body, type=kind)
+        error = codec.error_in(msgspec.json.decode(answer.body, type=ErrorBody))
+    except msgspec.MsgspecError as unreadable:
+        raise errors.BrokerError(
+            f"The broker gave an answer that cannot be read (status {answer.status}).",
+            situation=str(unreadable),
+        ) from unreadable
+    raise error
