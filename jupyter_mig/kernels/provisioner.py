@@ -1,0 +1,285 @@
+"""The kernel provisioner: a local kernel on a MIG slice of its own.
+
+Jupyter calls ``cleanup(restart=False)`` on some of the roads by which a kernel ends and on others
+nothing at all (a failed start, five deaths in a row, a killed server). So nothing here is needed
+to free a slice: the broker watches the processes. What is done here only makes it quicker:
+
+- a lease is acquired where none is held, in ``pre_launch``, and kept over restarts;
+- it is bound to the kernel's process as soon as that runs;
+- it is released in ``cleanup(restart=False)``, when the kernel has died for good, and before any
+  failure of a start is reported; never in ``kill`` or ``terminate``, which restarts call too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import Any
+
+import msgspec
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from traitlets import Float, TraitError, Unicode, default
+
+from jupyter_mig.client import Client, Settings
+from jupyter_mig.errors import (
+    JupyterMigError,
+    LeaseEnded,
+    MalformedSpec,
+    UnknownLease,
+)
+from jupyter_mig.kernels import pending
+from jupyter_mig.kernels.environment import with_slice
+from jupyter_mig.kernels.refusals import StartRefused
+from jupyter_mig.wire.messages import LeaseRequest, LeaseView
+
+PATIENCE_SECONDS = 1800.0
+"""Long enough to come back from lunch, short enough that no forgotten tab wakes up on a slice."""
+
+BLOCKING_PATIENCE_SECONDS = 20.0
+"""Where a start blocks its request: proxies give up after 30 to 60 s, and cells typed meanwhile
+are lost."""
+
+RESTART_PATIENCE_SECONDS = 10.0
+"""Where a restart finds its lease over. Jupyter offers no way to give up a waiting restart."""
+
+GIVE_UP_SECONDS = 5.0
+"""How long ending a kernel waits for its cancelled start to have taken back its request."""
+
+STALE_PORTS_SECONDS = 1.0
+"""Ports are chosen before the wait and bound after it; after this long they are chosen again."""
+
+
+class MIGProvisioner(LocalProvisioner):
+    """Starts a kernel as a local process on a MIG slice that is its own while it lives."""
+
+    size = Unicode(
+        help="""
+        The size of slice: a profile (`1g.10gb`) or a requirement (`20gb+`: the smallest with
+        that much memory). Usually set by the kernelspec.
+        """,
+    ).tag(config=True)
+
+    patience_seconds = Float(
+        allow_none=True,
+        help="""
+        How long a kernel waits in line for a slice, in seconds. 0 refuses at once when none is
+        free; None waits for ever. By default half an hour, and 20 s on a server without pending
+        kernels, where the request to start a kernel blocks.
+        """,
+    ).tag(config=True)
+
+    lease: LeaseView | None = None
+    """What we hold. None: nothing, or a request that waits."""
+
+    waiting_since: float | None = None
+    """When the wait for a slice under way began, on the monotonic clock. None: no wait."""
+
+    parent: Any
+
+    _start: asyncio.Task[Any] | None = None
+    _started_before = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        try:
+            super().__init__(**kwargs)
+        except TraitError as error:
+            pending.forget(kwargs.get("parent"), kwargs.get("kernel_id", ""))
+            raise StartRefused(_malformed(str(error))) from error
+        self.settings = Settings.from_environment(os.environ)
+        self.client = Client(self.settings)
+
+    @default("patience_seconds")
+    def _default_patience(self) -> float:
+        manager = getattr(self.parent, "parent", None)
+        blocks = manager is not None and not getattr(manager, "use_pending_kernels", False)
+        return BLOCKING_PATIENCE_SECONDS if blocks else PATIENCE_SECONDS
+
+    # ---- starting
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        """Get the slice, waiting for it if need be; the launch arguments, with it in ``env``.
+
+        Raises :class:`StartRefused`, having let go of everything.
+        """
+        self._start = asyncio.current_task()
+        try:
+            return await self._prepare(kwargs)
+        except BaseException as error:
+            await self._fail(error)
+            raise
+
+    async def _prepare(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        # First, so that a kernel stopped while it waits has the ports that stopping it talks to.
+        prepared = await super().pre_launch(**kwargs)
+        began = time.monotonic()
+        with pending.unlisted(self.parent, self.kernel_id):
+            self.lease = await self._renewed() or await self._acquired(prepared["env"])
+        waited = time.monotonic() - began
+        if waited > STALE_PORTS_SECONDS and self.ports_cached and not self._started_before:
+            await self._drop_ports()
+            prepared = await super().pre_launch(**kwargs)
+        self._started_before = True
+        prepared["env"] = self._with_slice(prepared["env"], self.lease)
+        return prepared
+
+    async def _renewed(self) -> LeaseView | None:
+        """The lease we hold, told that its kernel starts again; None if it is over."""
+        if self.lease is None:
+            return None
+        try:
+            return await self.client.renew(self.lease.lease_id)
+        except (LeaseEnded, UnknownLease) as error:
+            self.log.warning("The slice of kernel %s is gone: %s", self.kernel_id, error.message)
+            self.lease = None
+            return None
+
+    async def _acquired(self, environment: dict[str, str]) -> LeaseView:
+        if not self.size:
+            raise _malformed("metadata.kernel_provisioner.config.size is missing")
+        request = LeaseRequest(
+            kernel_id=self.kernel_id,
+            size=self.size,
+            label=environment.get("JPY_SESSION_NAME", ""),
+            patience_seconds=self._patience(),
+        )
+        self.waiting_since = time.monotonic()
+        try:
+            return await self.client.acquire(request)
+        finally:
+            self.waiting_since = None
+
+    def _patience(self) -> float | None:
+        if not self._started_before:
+            return self.patience_seconds
+        if self.patience_seconds is None:
+            return RESTART_PATIENCE_SECONDS
+        return min(self.patience_seconds, RESTART_PATIENCE_SECONDS)
+
+    async def _drop_ports(self) -> None:
+        await super().cleanup(restart=False)  # hands them back to Jupyter's cache of ports
+        self.ports_cached = False
+        self.parent.cleanup_connection_file()
+
+    def _with_slice(self, environment: dict[str, str], lease: LeaseView) -> dict[str, str]:
+        if lease.slice is None:
+            raise _lost()
+        return with_slice(
+            environment,
+            lease.slice,
+            lease_id=lease.lease_id,
+            socket=self.settings.socket,
+            simulated=self.settings.simulated,
+        )
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Start the process and tie the lease to it.
+
+        Raises :class:`StartRefused` if the lease is over by then; the process is gone again.
+        """
+        try:
+            connection_info = await super().launch_kernel(cmd, **kwargs)
+            await self._bind()
+        except BaseException as error:
+            await self._stop_process()
+            await self._fail(error)
+            raise
+        self._start = None
+        return connection_info
+
+    async def _bind(self) -> None:
+        if self.lease is None or self.pid is None:
+            raise _lost()
+        self.lease = await self.client.bind(self.lease.lease_id, self.pid)
+
+    async def _stop_process(self) -> None:
+        await self.kill()
+        await self.wait()
+
+    async def post_launch(self, **kwargs: Any) -> None:
+        """Ask to be told when Jupyter gives the kernel up: it calls no ``cleanup`` then."""
+        await super().post_launch(**kwargs)
+        self.parent.remove_restart_callback(self._given_up, "dead")
+        self.parent.add_restart_callback(self._given_up, "dead")
+
+    def _given_up(self) -> None:
+        self._release_task = asyncio.ensure_future(self._release())
+
+    # ---- failing
+
+    async def _fail(self, error: BaseException) -> None:
+        """Let go of everything after ``error``; raises what Jupyter shall show in its place."""
+        self._start = None
+        pending.forget(self.parent, self.kernel_id)
+        await self._release()
+        if isinstance(error, JupyterMigError):
+            refusal = StartRefused(error)
+            self._mark_dead(str(refusal))
+            raise refusal from None
+
+    def _mark_dead(self, reason: str) -> None:
+        """Jupyter does so when a front end connects; clients that only list kernels see it too."""
+        if hasattr(self.parent, "reason"):
+            self.parent.execution_state = "dead"
+            self.parent.reason = reason
+
+    # ---- ending
+
+    async def shutdown_requested(self, restart: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Give up a start that is still waiting."""
+        await super().shutdown_requested(restart=restart)
+        if not restart:
+            await self._give_up_start()
+
+    async def cleanup(self, restart: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Release the slice unless the kernel is to start again. May be called more than once."""
+        await super().cleanup(restart=restart)
+        if not restart:
+            await self._give_up_start()
+            await self._release()
+
+    async def _give_up_start(self) -> None:
+        """Cancel a start under way. As a cancellation Jupyter neither logs nor reports it."""
+        start = self._start
+        if start is not None and start is not asyncio.current_task():
+            start.cancel()
+            await asyncio.wait([start], timeout=GIVE_UP_SECONDS)
+
+    async def _release(self) -> None:
+        lease, self.lease = self.lease, None
+        if lease is None:
+            return
+        try:
+            await self.client.release(lease.lease_id)
+        except JupyterMigError as error:
+            # The broker finds out by itself, by the processes; this is only slower.
+            self.log.warning("Could not release lease %s: %s", lease.lease_id, error.message)
+
+    # ---- moving to another server
+
+    async def get_provisioner_info(self) -> dict[str, Any]:
+        """The base's information and the lease."""
+        lease = msgspec.to_builtins(self.lease) if self.lease is not None else None
+        return {**await super().get_provisioner_info(), "jupyter_mig_lease": lease}
+
+    async def load_provisioner_info(self, provisioner_info: dict[str, Any]) -> None:
+        """The inverse of :meth:`get_provisioner_info`."""
+        await super().load_provisioner_info(provisioner_info)
+        lease = provisioner_info.get("jupyter_mig_lease")
+        self.lease = msgspec.convert(lease, LeaseView) if lease is not None else None
+
+
+def _lost() -> LeaseEnded:
+    return LeaseEnded(
+        "The slice was lost while the kernel started.",
+        next_step="Start the kernel again.",
+    )
+
+
+def _malformed(problem: str) -> MalformedSpec:
+    return MalformedSpec(
+        "This kernelspec cannot be used: its GPU settings are wrong.",
+        situation=problem.replace("'", "").replace('"', ""),
+        next_step="Set metadata.kernel_provisioner.config to {size: 1g.10gb} or another size.",
+    )
