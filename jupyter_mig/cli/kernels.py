@@ -118,13 +118,13 @@ def choose(
     installed = list(installed)
     if bool(names) == everything:
         raise BadRequest(
-            "Name the kernelspecs to remove, or say --all",
+            "Name the kernelspecs to remove, or say --all.",
             situation=_inventory(installed),
         )
     missing = set(names) - {spec.name for spec in installed}
     if missing:
         raise BadRequest(
-            f"Not installed by us: {', '.join(sorted(missing))}", situation=_inventory(installed)
+            f"Not installed by us: {', '.join(sorted(missing))}.", situation=_inventory(installed)
         )
     return [spec for spec in installed if everything or spec.name in names]
 
@@ -137,7 +137,7 @@ def lines(found: Sequence[Installed], terminal: Terminal) -> list[str]:
 
 def _inventory(installed: Iterable[Installed]) -> str:
     names = dict.fromkeys(spec.name for spec in installed)
-    return "Installed: " + (", ".join(names) or "none")
+    return "Installed: " + (", ".join(names) or "none") + "."
 
 
 def _directory(arguments: argparse.Namespace) -> Path:
@@ -153,6 +153,6 @@ def _writing(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise JupyterMigError(
-            f"Cannot write {directory}: {error.strerror}",
-            next_step="Choose another place: --user, --sys-prefix or --prefix",
+            f"Cannot write {directory}: {error.strerror}.",
+            next_step="Choose another place: --user, --sys-prefix or --prefix.",
         ) from error

@@ -11,9 +11,7 @@ from typing import Protocol
 from jupyter_mig import __version__
 from jupyter_mig.cli import demo, exits, kernels, leases, release, sizes, status
 from jupyter_mig.cli.exits import Exit
-from jupyter_mig.errors import JupyterMigError, NoDriver
-
-_TRY_OUT = "To try it without a GPU: jupyter mig demo"
+from jupyter_mig.errors import JupyterMigError
 
 
 class Verb(Protocol):
@@ -77,10 +75,7 @@ def parser() -> argparse.ArgumentParser:
 
 def complaint(error: JupyterMigError) -> str:
     """What happened, what is free or allowed, what to do next, each on its line."""
-    text = f"jupyter mig: {error}"
-    if isinstance(error, NoDriver) and _TRY_OUT not in text:
-        text += f"\n{_TRY_OUT}"
-    return text
+    return f"jupyter mig: {error}"
 
 
 def _run(arguments: argparse.Namespace) -> int:

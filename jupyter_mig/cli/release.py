@@ -57,11 +57,11 @@ def find(text: str, leases: Sequence[LeaseView]) -> LeaseView:
         return found[0]
     if found:
         raise BadRequest(
-            f"Several of your leases are called {text}",
+            f"Several of your leases are called {text}.",
             situation=_inventory(found),
-            next_step="Name one by its lease id",
+            next_step="Name one by its lease id.",
         )
-    raise UnknownLease(f"You have no lease {text}", situation=_inventory(leases))
+    raise UnknownLease(f"You have no lease {text}.", situation=_inventory(leases))
 
 
 def _ids(lease: LeaseView) -> tuple[str, ...]:
@@ -78,8 +78,10 @@ def _names(lease: LeaseView) -> tuple[str, ...]:
 
 def _inventory(leases: Sequence[LeaseView]) -> str:
     if not leases:
-        return "You hold no slice and wait for none"
-    return "Yours: " + ", ".join(f"{title(one)} ({one.lease_id}, {one.size})" for one in leases)
+        return "You hold no slice and wait for none."
+    return (
+        "Yours: " + ", ".join(f"{title(one)} ({one.lease_id}, {one.size})" for one in leases) + "."
+    )
 
 
 def sentence(before: LeaseView, after: LeaseView) -> str:

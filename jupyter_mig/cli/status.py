@@ -6,6 +6,7 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 from jupyter_mig.cli import document, drawing, table
 from jupyter_mig.cli.cells import pad_left, pad_right, printable, width
@@ -36,21 +37,21 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.DONE
 
 
-async def _ask(client: Client) -> tuple[BrokerView, NodeView, str]:
-    return await client.broker(), await client.node(), str(client.socket)
+async def _ask(client: Client) -> tuple[BrokerView, NodeView, Path]:
+    return await client.broker(), await client.node(), client.socket
 
 
-def lines(broker: BrokerView, socket: str, node: NodeView, terminal: Terminal) -> Iterator[str]:
+def lines(broker: BrokerView, socket: Path, node: NodeView, terminal: Terminal) -> Iterator[str]:
     """The whole page."""
     yield from heading(terminal, simulated=node.simulated)
     yield f"{node.driver}, broker pid {broker.pid}"
-    yield terminal.paint(socket, Ink.FAINT)
+    yield terminal.paint(str(socket), Ink.FAINT)
     looks: set[Look] = set()
     for gpu in node.gpus:
         yield ""
         yield from _gpu(gpu, node.sizes, looks, terminal)
     yield ""
-    if looks:
+    if looks - {Look.FREE, Look.NOTHING}:
         yield drawing.legend(looks, terminal)
         yield ""
     yield from _free(node.sizes, terminal)

@@ -41,7 +41,7 @@ def test_what_is_not_clear_removes_nothing(names: list[str], everything: bool) -
     """No names, names beside --all, and a name that is not ours."""
     with pytest.raises(BadRequest) as raised:
         choose(names, ALL, everything=everything)
-    assert raised.value.situation == "Installed: python3-mig-1g.5gb, python3-mig-7g.40gb"
+    assert raised.value.situation == "Installed: python3-mig-1g.5gb, python3-mig-7g.40gb."
 
 
 def test_the_table_says_where() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from jupyter_mig.cli.status import lines
 from jupyter_mig.cli.terminal import Terminal
 from tests.cli.views import BROKER, gpu, instance, node, size
@@ -18,7 +20,7 @@ def test_the_page() -> None:
         sizes=(size("1g.5gb", 2, 7), size("2g.12gb", 12, 14)),
         waiting=2,
     )
-    assert list(lines(BROKER, "/run/x/broker.sock", view, Terminal(80))) == [
+    assert list(lines(BROKER, Path("/run/x/broker.sock"), view, Terminal(80))) == [
         "SIMULATED NVIDIA GPUs: no hardware is used",
         "simulated:x, broker pid 4711",
         "/run/x/broker.sock",
@@ -39,14 +41,14 @@ def test_the_page() -> None:
 def test_real_hardware_is_not_called_simulated() -> None:
     """The word appears exactly when it is true."""
     view = node(gpu(), driver="nvml", simulated=False)
-    assert "simulated" not in "\n".join(lines(BROKER, "/s", view, Terminal())).lower()
+    assert "simulated" not in "\n".join(lines(BROKER, Path("/s"), view, Terminal())).lower()
 
 
 def test_room_where_nothing_fits_is_not_called_free() -> None:
     """Seven 1g slices leave an A100 one memory slice that no profile can use."""
     seven = (instance("1g.5gb", start, 1) for start in range(7))
     page = "\n".join(
-        lines(BROKER, "/s", node(gpu(*seven), sizes=(size("1g.5gb", 0, 7),)), Terminal())
+        lines(BROKER, Path("/s"), node(gpu(*seven), sizes=(size("1g.5gb", 0, 7),)), Terminal())
     )
     assert "|=1g.5gb=|        |" in page
     assert ". free" not in page
@@ -55,7 +57,7 @@ def test_room_where_nothing_fits_is_not_called_free() -> None:
 def test_a_gpu_that_cannot_be_used_says_why_within_the_terminal() -> None:
     """The reason, wrapped; no bar, because there is nothing to draw."""
     view = node(gpu(mode="unusable", units=0, problem="MIG mode is off; " + "turn it on " * 6))
-    page = list(lines(BROKER, "/s", view, Terminal(40)))
+    page = list(lines(BROKER, Path("/s"), view, Terminal(40)))
     assert "  cannot be used: MIG mode is off;" in page
     assert all(len(line) <= 40 for line in page if not line.startswith("SIMULATED"))
     assert "No GPU here offers slices." in page
@@ -64,13 +66,13 @@ def test_a_gpu_that_cannot_be_used_says_why_within_the_terminal() -> None:
 def test_a_slice_that_will_not_clear_names_its_suspects() -> None:
     """So that somebody can end them."""
     stuck = instance("1g.5gb", 0, 1, state="condemned", suspects=(12, 34))
-    page = list(lines(BROKER, "/s", node(gpu(stuck)), Terminal()))
+    page = list(lines(BROKER, Path("/s"), node(gpu(stuck)), Terminal()))
     assert "  1g.5gb will not clear: in use by pid 12, 34; it is retried" in page
 
 
 def test_slices_made_by_the_administrator_are_said_to_be() -> None:
     """On a static node only what exists can be had."""
     idle = instance("1g.5gb", None, None, state="idle")
-    page = list(lines(BROKER, "/s", node(gpu(idle, mode="static", units=0)), Terminal()))
+    page = list(lines(BROKER, Path("/s"), node(gpu(idle, mode="static", units=0)), Terminal()))
     assert "GPU 0  A100-SXM4-40GB, 40.0 GiB, slices as the administrator made them" in page
     assert "|.1g.5gb.|" + " " * 62 + "|" in page

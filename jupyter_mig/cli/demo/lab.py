@@ -67,8 +67,8 @@ class Lab:
 
     def _ended(self) -> JupyterMigError:
         return JupyterMigError(
-            f"JupyterLab ended by itself with status {self._process.returncode}",
-            next_step="Its own words are above",
+            f"JupyterLab ended by itself with status {self._process.returncode}.",
+            next_step="Its own words are above.",
         )
 
 

@@ -21,7 +21,7 @@ def lay_out(directory: Path) -> Path:
             copy.write(original)
     except OSError as error:
         raise JupyterMigError(
-            f"Cannot write {target}: {error.strerror}",
+            f"Cannot write {target}: {error.strerror}.",
             next_step="Name a directory of yours: jupyter mig demo --dir DIRECTORY",
         ) from error
     return target

@@ -26,7 +26,7 @@ def driver(wanted: str | None, environ: Mapping[str, str]) -> str:
         return named if named.startswith(_SIMULATED) else DEFAULT_DRIVER
     if not wanted.startswith(_SIMULATED):
         raise UnknownDriver(
-            f"The demo runs on simulated GPUs only, not on {wanted}",
+            f"The demo runs on simulated GPUs only, not on {wanted}.",
             next_step=f"jupyter mig demo --driver {DEFAULT_DRIVER}",
         )
     return wanted
@@ -41,7 +41,7 @@ def require_lab() -> None:
     ]
     if missing:
         raise JupyterMigError(
-            f"The demo needs {' and '.join(missing)}, not installed in {sys.prefix}",
+            f"The demo needs {' and '.join(missing)}, not installed in {sys.prefix}.",
             next_step='pip install "jupyter-mig[demo]"',
         )
 
