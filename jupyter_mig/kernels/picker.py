@@ -65,6 +65,7 @@ class MIGPicker(LoggingConfigurable):
             Path(jupyter_runtime_dir()) / f"{_PREFIX}{socket.gethostname()}-{os.getpid()}"
         )
         self._written: dict[str, dict[str, Any]] = {}
+        self._warned: set[str] = set()
 
     def open(self) -> None:
         """Make the directory and have it searched. Raises :class:`OSError`."""
@@ -108,7 +109,7 @@ class MIGPicker(LoggingConfigurable):
             return kernelspecs.usual_sizes(node)
         missing = set(self.sizes) - {size.size for size in node.sizes}
         if missing:
-            self.log.warning("MIGPicker.sizes: this node has no %s", ", ".join(sorted(missing)))
+            self._warn(f"MIGPicker.sizes: this node has no {', '.join(sorted(missing))}.")
         chosen = [size for size in node.sizes if size.size in self.sizes]
         return sorted(chosen, key=lambda size: order(size.size))
 
@@ -120,12 +121,10 @@ class MIGPicker(LoggingConfigurable):
         ]
         if len(chosen) * len(sizes) <= self.most_specs:
             return chosen
-        self.log.warning(
-            "%d kernels in %d sizes are too many to offer: only %s gets sizes. "
-            "Choose with c.MIGPicker.base_kernels and c.MIGPicker.sizes.",
-            len(chosen),
-            len(sizes),
-            self.default_kernel,
+        self._warn(
+            f"{len(chosen)} kernels in {len(sizes)} sizes are too many to offer: only "
+            f"{self.default_kernel} gets sizes. Choose with c.MIGPicker.base_kernels and "
+            "c.MIGPicker.sizes."
         )
         return [base for base in chosen if base.name == self.default_kernel]
 
@@ -143,8 +142,14 @@ class MIGPicker(LoggingConfigurable):
             return False
         document = kernelspecs.read(Path(found))
         if document is None or not kernelspecs.is_ours(document):
-            self.log.warning("Kernelspec %s in %s hides ours of that name.", spec.name, found)
+            self._warn(f"Kernelspec {spec.name} in {found} hides ours of that name.")
         return True
+
+    def _warn(self, text: str) -> None:
+        """Once: the picker is looked after every minute."""
+        if text not in self._warned:
+            self.log.warning("jupyter_mig: %s", text)
+        self._warned.add(text)
 
 
 def remove_abandoned(runtime_dir: Path) -> None:

@@ -169,7 +169,7 @@ class MIGProvisioner(LocalProvisioner):
             environment,
             lease.slice,
             lease_id=lease.lease_id,
-            socket=self.settings.socket,
+            socket=self.client.socket,
             simulated=self.settings.simulated,
         )
 
