@@ -19,7 +19,11 @@ from jupyter_mig.nvml.driver import open_driver
 from jupyter_mig.nvml.port import HardwarePort
 from jupyter_mig.nvml.simulated import known_models
 
-WRITABLE = [f"simulated:1x{model}?time_scale=0" for model in known_models()]
+WRITABLE = [
+    *(f"simulated:1x{model}?time_scale=0" for model in known_models()),
+    "simulated:1xA100-SXM4-80GB?time_scale=0&driver=535",
+    "simulated:1xGB200?time_scale=0&driver=575",
+]
 READABLE = [*WRITABLE, "nvml"]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 
 import pynvml
 import pytest
@@ -193,3 +195,63 @@ def test_an_instance_that_outlives_its_destruction_is_an_error(
         with pytest.raises(errors.DriverError, match="is there although NVML destroyed it"):
             driver.destroy(gpu.uuid, identity)
     assert len(node.gpus[0].instances) == 1
+
+
+def test_a_gpu_that_needs_a_reset_counts_as_lost(install: Install) -> None:
+    """Its neighbour is described and works; after the reset it is back, and empty."""
+    driver, node = install()
+    gpus = driver.gpus()
+    driver.create(spec_of(gpus[0]))
+    node.require_reset(0)
+    assert [gpu.uuid for gpu in driver.gpus()] == [gpus[1].uuid]
+    with pytest.raises(errors.GpuLost, match="requires reset"):
+        driver.instances(gpus[0].uuid)
+    node.reset(0)
+    assert driver.gpus() == gpus
+    assert driver.instances(gpus[0].uuid) == ()
+
+
+@pytest.mark.parametrize("act", [simulated.Node.remove_driver, simulated.Node.upgrade_driver])
+def test_a_driver_that_goes_is_no_driver(
+    install: Install, act: Callable[[simulated.Node], None]
+) -> None:
+    """Nothing is taken for empty while it is away, and all is seen when it is back."""
+    driver, node = install()
+    gpus = driver.gpus()
+    identity = driver.create(spec_of(gpus[0]))
+    act(node)
+    for call in (
+        driver.gpus,
+        partial(driver.instances, gpus[0].uuid),
+        partial(driver.memory, identity),
+        partial(driver.destroy, gpus[0].uuid, identity),
+    ):
+        with pytest.raises(errors.NoDriver):
+            call()
+    node.restore_driver()
+    assert driver.instances(gpus[0].uuid)[0].identity == identity
+
+
+def test_an_instance_held_by_nobody_listed_is_named_so(install: Install) -> None:
+    """The error says that no process is there; the half-destroyed instance is observed as such."""
+    driver, node = install(patience=0)
+    gpu = driver.gpus()[0]
+    identity = driver.create(spec_of(gpu))
+    held = node.hold(identity.mig_uuid or "")
+    with pytest.raises(errors.InUse, match="no process"):
+        driver.destroy(gpu.uuid, identity)
+    (left,) = driver.instances(gpu.uuid)
+    assert left.identity == Identity(identity.gi_id)
+    held.release()
+    driver.destroy(gpu.uuid, left.identity)
+    assert driver.instances(gpu.uuid) == ()
+
+
+def test_patience_outlasts_a_hold(install: Install) -> None:
+    """In Use for a fifth of a second is waited for."""
+    driver, node = install()
+    gpu = driver.gpus()[0]
+    identity = driver.create(spec_of(gpu))
+    node.hold(identity.mig_uuid or "", seconds=0.2)
+    driver.destroy(gpu.uuid, identity)
+    assert driver.instances(gpu.uuid) == ()

@@ -46,7 +46,8 @@ def installed(
     chosen = {"time_scale": time_scale, "privileged": privileged, "monitor": monitor}
     given = {name: value for name, value in chosen.items() if value is not None}
     wanted = replace(parse(spec) if isinstance(spec, str) else spec, **given)
-    machine = Machine(wanted.models, _storage(wanted, state), wanted.time_scale)
+    storage = _storage(wanted, state)
+    machine = Machine(wanted.models, storage, wanted.time_scale, wanted.driver)
     session = Session(machine, privileged=wanted.privileged, monitor=wanted.monitor)
     node = Node(wanted, machine)
     try:
@@ -63,14 +64,15 @@ def attached(state: Path) -> Node:
     is not there or not readable.
     """
     storage = File(state)
-    spec = NodeSpec(storage.read().models, time_scale=0.0)
-    return Node(spec, Machine(spec.models, storage, spec.time_scale))
+    found = storage.read()
+    spec = NodeSpec(found.models, time_scale=0.0, driver=found.driver)
+    return Node(spec, Machine(spec.models, storage, spec.time_scale, spec.driver))
 
 
 def _storage(spec: NodeSpec, state: Path | None) -> Storage:
     if state is None:
-        return Memory(fresh(spec.models, boot_id(), mig=spec.mig))
-    return File.opened(state, spec.models, mig=spec.mig)
+        return Memory(fresh(spec.models, boot_id(), mig=spec.mig, driver=spec.driver))
+    return File.opened(state, spec.models, mig=spec.mig, driver=spec.driver)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 from .codes import TEXTS, Code, Returned
 from .compute_instance_calls import COMPUTE_INSTANCE
 from .device_calls import DEVICE
+from .drivers import DriverVersion
 from .gpu_instance_calls import GPU_INSTANCE
 from .mig_device_calls import MIG_DEVICE
 from .session import Session
@@ -17,6 +18,7 @@ from .unanswered_calls import UNANSWERED
 
 _TABLES = (SYSTEM, DEVICE, MIG_DEVICE, GPU_INSTANCE, COMPUTE_INSTANCE, UNANSWERED)
 _WITHOUT_INIT = frozenset({"nvmlInit", "nvmlInit_v2", "nvmlInitWithFlags"})
+_ALWAYS = "nvmlShutdown"
 _TAKE_TIME = frozenset(
     {
         "nvmlDeviceSetMigMode",
@@ -30,15 +32,24 @@ _TAKE_TIME = frozenset(
 )
 
 
+def functions(driver: DriverVersion) -> dict[str, Definition]:
+    """The C functions that the library of a driver has."""
+    return {
+        name: definition
+        for table in _TABLES
+        for name, definition in table.items()
+        if name not in driver.lacks
+    }
+
+
 class Library:
     """Has the C functions as attributes, and no others: a missing one is an AttributeError."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self.nvmlErrorString = ErrorString()
-        for table in _TABLES:
-            for name, definition in table.items():
-                setattr(self, name, Function(session, definition))
+        for name, definition in functions(session.machine.driver).items():
+            setattr(self, name, Function(session, definition))
 
     def unload(self) -> None:
         """Make functions that somebody kept answer Uninitialized."""
@@ -70,6 +81,8 @@ class Function:
             raise TypeError(f"{name} takes {len(arguments)} arguments, not {len(raw)}")
         if name not in _WITHOUT_INIT:
             session.require_initialised()
+        if name != _ALWAYS:
+            session.require_driver()
         values = [convert(session, one) for convert, one in zip(arguments, raw, strict=True)]
         session.machine.meet_faults(name, *target(values))
         body(session, *values)

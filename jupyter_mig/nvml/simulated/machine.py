@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from . import partitioning
 from .codes import Code, Returned
+from .drivers import DRIVERS, NEWEST
 from .faults import Met, meet
 from .models import ComputeProfile, Profile, known_models
 from .processes import is_alive
@@ -32,19 +33,22 @@ Published times are of both instances together; the split is an assumption.
 class Machine:
     """The node's hardware. Operations raise ``Returned`` with NVML's code when refused."""
 
-    def __init__(self, names: tuple[str, ...], storage: Storage, time_scale: float) -> None:
+    def __init__(
+        self, names: tuple[str, ...], storage: Storage, time_scale: float, driver: str = NEWEST
+    ) -> None:
         self.names = names
-        self.models = tuple(known_models()[name] for name in names)
+        self.driver = DRIVERS[driver]
+        self.models = tuple(known_models(driver)[name] for name in names)
         self.storage = storage
         self._time_scale = time_scale
 
     def state(self) -> Silicon:
-        """The state now, without processes that are gone."""
-        return self.storage.read().with_processes(is_alive)
+        """The state now, without processes that are gone and holds that are over."""
+        return _now(self.storage.read())
 
     def change(self, change: Callable[[Silicon], tuple[Silicon, _Result]]) -> _Result:
         """Change the state at once, seen without processes that are gone."""
-        return self.storage.update(lambda now: change(now.with_processes(is_alive)))
+        return self.storage.update(lambda now: change(_now(now)))
 
     def profile_of(self, gpu: int, instance: GpuInstance) -> Profile:
         """The profile a GPU instance was made from."""
@@ -117,6 +121,10 @@ class Machine:
             change(self.state())
             time.sleep(seconds * self._time_scale)
             return self.change(change)
+
+
+def _now(silicon: Silicon) -> Silicon:
+    return silicon.with_processes(is_alive).at(time.monotonic())
 
 
 def _meet(

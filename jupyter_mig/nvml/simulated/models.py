@@ -12,6 +12,9 @@ from functools import cache, cached_property
 from importlib import resources
 
 import msgspec
+from msgspec.structs import replace
+
+from .drivers import DRIVERS, NEWEST
 
 COMPUTE_ENUM_BY_SLICES = {1: 0, 2: 1, 3: 2, 4: 3, 7: 4, 8: 5, 6: 6}
 """``NVML_COMPUTE_INSTANCE_PROFILE_n_SLICE``: the enum is neither the width nor the id."""
@@ -57,6 +60,13 @@ class ComputeProfile(msgspec.Struct, frozen=True):
         return COMPUTE_ENUM_BY_SLICES[self.slices]
 
 
+class Older(msgspec.Struct, frozen=True):
+    """What drivers before the newest say of a profile, where it differs."""
+
+    memory_mib: int | None = None
+    name: str | None = None
+
+
 class Profile(msgspec.Struct, frozen=True):
     """One GPU instance profile. ``id`` and ``enum`` are different numbers on purpose."""
 
@@ -71,6 +81,14 @@ class Profile(msgspec.Struct, frozen=True):
     size: int
     engines: Engines
     compute_profiles: tuple[ComputeProfile, ...]
+    older: Older = Older()
+
+    def as_older(self) -> Profile:
+        """The profile as an older driver tells it."""
+        older = self.older
+        return replace(
+            self, name=older.name or self.name, memory_mib=older.memory_mib or self.memory_mib
+        )
 
     @property
     def idle_mib(self) -> int:
@@ -107,6 +125,10 @@ class Model(msgspec.Struct, frozen=True, dict=True):
     create_seconds: dict[int, float]
     destroy_seconds: dict[int, float]
     profiles: tuple[Profile, ...]
+    first_driver: int
+    """The oldest driver branch that knows the board, as far as it can be simulated."""
+    gpm: bool
+    """Whether it counts what its instances do (NVML's GPU performance metrics)."""
 
     @property
     def product_name(self) -> str:
@@ -143,12 +165,20 @@ class Model(msgspec.Struct, frozen=True, dict=True):
 
 
 @cache
-def known_models() -> dict[str, Model]:
-    """All models, by name; the table lists boards that are cut alike together."""
+def known_models(driver: str = NEWEST) -> dict[str, Model]:
+    """All models that a driver knows, by name; boards that are cut alike are listed together."""
     table = msgspec.json.decode(resources.files(__package__).joinpath("models.json").read_bytes())
     models = (
         msgspec.convert({**family, **board}, Model, str_keys=True)
         for family in table
         for board in family["boards"]
     )
-    return {model.name: model for model in models}
+    return {
+        model.name: model if driver == NEWEST else _as_older(model)
+        for model in models
+        if model.first_driver <= DRIVERS[driver].branch
+    }
+
+
+def _as_older(model: Model) -> Model:
+    return replace(model, profiles=tuple(one.as_older() for one in model.profiles))

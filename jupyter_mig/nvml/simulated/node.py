@@ -7,6 +7,7 @@ NVML; a test asks the node for the truth.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -15,12 +16,12 @@ import msgspec
 from msgspec.structs import replace
 
 from . import partitioning
-from .codes import Returned
+from .codes import Code, Returned
 from .faults import Fault
 from .identity import gpu_uuid, mig_uuid
 from .machine import Machine
 from .processes import observe
-from .silicon import CudaClient, GpuInstance, Mirror, Place, Silicon
+from .silicon import CudaClient, GpuInstance, Hold, Mirror, Place, Silicon
 from .spec import NodeSpec
 
 
@@ -56,6 +57,7 @@ class GpuSeen(msgspec.Struct, frozen=True):
     model: str
     mig_mode: bool
     lost: bool
+    reset_required: bool
     instances: tuple[GpuInstanceSeen, ...]
 
 
@@ -72,6 +74,32 @@ class CudaContext(AbstractContextManager["CudaContext"]):
         self._machine.change(
             lambda now: (
                 replace(now, clients=tuple(one for one in now.clients if one.serial != serial)),
+                None,
+            )
+        )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+class Held(AbstractContextManager["Held"]):
+    """A GPU instance held open by nobody that NVML lists."""
+
+    def __init__(self, machine: Machine, hold: Hold) -> None:
+        self._machine = machine
+        self._hold = hold
+
+    def release(self) -> None:
+        """Let go. Harmless when that has happened already."""
+        serial = self._hold.serial
+        self._machine.change(
+            lambda now: (
+                replace(now, holds=tuple(one for one in now.holds if one.serial != serial)),
                 None,
             )
         )
@@ -143,6 +171,21 @@ class Node(AbstractContextManager["Node"]):
 
         return CudaContext(self._machine, self._machine.change(add))
 
+    def hold(self, uuid: str, *, seconds: float | None = None) -> Held:
+        """Have a GPU instance open as a monitor may have: no process is listed on it.
+
+        Its compute instance can be destroyed, then the GPU instance is In Use: until it is let go,
+        or for so many real seconds from now.
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+
+        def add(now: Silicon) -> tuple[Silicon, Hold]:
+            place = self._place(now, uuid)
+            hold = Hold(now.serial + 1, place.gpu, place.instance.serial, until)
+            return replace(now, serial=hold.serial, holds=(*now.holds, hold)), hold
+
+        return Held(self._machine, self._machine.change(add))
+
     def mirror(self, uuid: str, pid: int) -> None:
         """Show the resident memory of a process tree as used on a MIG device (the demo).
 
@@ -177,15 +220,31 @@ class Node(AbstractContextManager["Node"]):
 
     def lose(self, gpu: int) -> None:
         """The GPU falls off the bus: every call on it answers 15."""
-        self._machine.change(lambda now: (_with_lost(now, gpu, lost=True), None))
+        self._machine.change(lambda now: (_troubled(now, gpu, Code.GPU_IS_LOST), None))
+
+    def require_reset(self, gpu: int) -> None:
+        """The GPU met an error it cannot contain (Xid 95): calls answer 16 until a reset."""
+        self._machine.change(lambda now: (_troubled(now, gpu, Code.RESET_REQUIRED), None))
 
     def recover(self, gpu: int) -> None:
         """A lost GPU answers again, as it was."""
-        self._machine.change(lambda now: (_with_lost(now, gpu, lost=False), None))
+        self._machine.change(lambda now: (_troubled(now, gpu, Code.SUCCESS), None))
 
     def reset(self, gpu: int) -> None:
         """Reset the GPU: back on the bus, instances gone, a pending MIG mode active."""
         self._machine.change(lambda now: (partitioning.reset(now, gpu), None))
+
+    def remove_driver(self) -> None:
+        """The kernel modules are gone: calls answer 9. What was on the GPUs is kept."""
+        self._set_trouble(Code.DRIVER_NOT_LOADED)
+
+    def upgrade_driver(self) -> None:
+        """The driver is replaced under running programs, whose library then answers 18."""
+        self._set_trouble(Code.LIB_RM_VERSION_MISMATCH)
+
+    def restore_driver(self) -> None:
+        """The driver is loaded again and is the library's."""
+        self._set_trouble(Code.SUCCESS)
 
     def close(self) -> None:
         """Let go of the state file. The node itself stays as it is."""
@@ -198,6 +257,9 @@ class Node(AbstractContextManager["Node"]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _set_trouble(self, code: Code) -> None:
+        self._machine.change(lambda now: (replace(now, trouble=code), None))
 
     def _target(self, now: Silicon, uuid: str) -> tuple[int, int | None]:
         for index in range(len(now.gpus)):
@@ -220,7 +282,8 @@ class Node(AbstractContextManager["Node"]):
             uuid=gpu_uuid(now.models, index),
             model=now.models[index],
             mig_mode=gpu.mig_mode,
-            lost=gpu.lost,
+            lost=gpu.trouble == Code.GPU_IS_LOST,
+            reset_required=gpu.trouble == Code.RESET_REQUIRED,
             instances=tuple(self._instance_seen(now, index, one) for one in gpu.instances),
         )
 
@@ -248,5 +311,5 @@ def _places(now: Silicon) -> Iterator[Place]:
         yield from now.places(gpu)
 
 
-def _with_lost(now: Silicon, gpu: int, *, lost: bool) -> Silicon:
-    return now.with_gpu(gpu, replace(now.gpus[gpu], lost=lost))
+def _troubled(now: Silicon, gpu: int, code: Code) -> Silicon:
+    return now.with_gpu(gpu, replace(now.gpus[gpu], trouble=code))

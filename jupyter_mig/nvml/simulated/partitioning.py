@@ -46,10 +46,10 @@ def create_gpu_instance(
 
 
 def destroy_gpu_instance(silicon: Silicon, index: int, serial: int) -> Silicon:
-    """Remove a GPU instance that has no compute instance any more."""
+    """Remove a GPU instance that has no compute instance any more and that nobody has open."""
     gpu = _available(silicon, index)
     instance = _present(silicon.instance(index, serial))
-    if instance.compute_instances:
+    if instance.compute_instances or silicon.is_held(serial):
         raise Returned(Code.IN_USE)
     left = tuple(one for one in gpu.instances if one.serial != serial)
     return silicon.with_gpu(index, replace(gpu, instances=left))
@@ -123,17 +123,18 @@ def set_mig_mode(silicon: Silicon, index: int, *, on: bool) -> tuple[Silicon, Co
 
 
 def reset(silicon: Silicon, index: int) -> Silicon:
-    """A GPU reset: it is back, the pending mode holds, instances and clients are gone."""
+    """A GPU reset: it is back, the pending mode holds; instances, clients and holds are gone."""
     gpu = silicon.gpus[index]
     clients = tuple(client for client in silicon.clients if client.gpu != index)
     back = Gpu(mig_mode=gpu.pending_mig_mode, pending_mig_mode=gpu.pending_mig_mode)
-    return replace(silicon, clients=clients).with_gpu(index, back)
+    holds = tuple(hold for hold in silicon.holds if hold.gpu != index)
+    return replace(silicon, clients=clients, holds=holds).with_gpu(index, back)
 
 
 def _available(silicon: Silicon, index: int) -> Gpu:
     gpu = silicon.gpus[index]
-    if gpu.lost:
-        raise Returned(Code.GPU_IS_LOST)
+    if gpu.trouble:
+        raise Returned(gpu.trouble)
     if not gpu.mig_mode:
         raise Returned(Code.NOT_SUPPORTED)
     return gpu

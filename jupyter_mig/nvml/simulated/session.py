@@ -81,9 +81,14 @@ class Session:
         return key
 
     def require_present(self, gpu: int) -> None:
-        """Refuse calls on a GPU that fell off the bus."""
-        if self.now.gpus[gpu].lost:
-            raise Returned(Code.GPU_IS_LOST)
+        """Refuse calls on a GPU that fell off the bus or needs a reset."""
+        if trouble := self.now.gpus[gpu].trouble:
+            raise Returned(trouble)
+
+    def require_driver(self) -> None:
+        """Refuse calls without a driver, or with another one than the library's."""
+        if trouble := self.now.trouble:
+            raise Returned(trouble)
 
     def instance(self, key: Key) -> GpuInstance:
         """The GPU instance a handle stands for."""

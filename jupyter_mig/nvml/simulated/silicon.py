@@ -11,6 +11,8 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from .codes import Code
+from .drivers import NEWEST
 from .faults import Fault
 from .processes import Process
 
@@ -44,7 +46,8 @@ class Gpu(msgspec.Struct, frozen=True):
 
     mig_mode: bool
     pending_mig_mode: bool
-    lost: bool = False
+    trouble: int = Code.SUCCESS
+    """What every call on it answers: 15 when it fell off the bus, 16 when it needs a reset."""
     instances: tuple[GpuInstance, ...] = ()
 
     @property
@@ -63,6 +66,16 @@ class CudaClient(msgspec.Struct, frozen=True):
     gpu: int
     compute_serial: int | None
     memory_bytes: int
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """Somebody has a GPU instance open without being a process that NVML would list."""
+
+    serial: int
+    gpu: int
+    instance_serial: int
+    until_monotonic_seconds: float | None
+    """When it is let go by itself; None is never."""
 
 
 class Mirror(msgspec.Struct, frozen=True):
@@ -91,6 +104,10 @@ class Silicon(msgspec.Struct, frozen=True):
     clients: tuple[CudaClient, ...] = ()
     mirrors: tuple[Mirror, ...] = ()
     faults: tuple[Fault, ...] = ()
+    driver: str = NEWEST
+    trouble: int = Code.SUCCESS
+    """What every call answers: 9 without a driver, 18 when it was upgraded under the library."""
+    holds: tuple[Hold, ...] = ()
 
     def with_gpu(self, index: int, gpu: Gpu) -> Silicon:
         """The same node with one GPU changed."""
@@ -121,6 +138,20 @@ class Silicon(msgspec.Struct, frozen=True):
         """CUDA clients of one GPU, on its instances and beside them."""
         return tuple(client for client in self.clients if client.gpu == gpu)
 
+    def is_held(self, instance_serial: int) -> bool:
+        """Whether somebody unlisted has the GPU instance open."""
+        return any(hold.instance_serial == instance_serial for hold in self.holds)
+
+    def at(self, monotonic_seconds: float) -> Silicon:
+        """The same node without the holds that are over by then."""
+        holds = tuple(
+            hold
+            for hold in self.holds
+            if hold.until_monotonic_seconds is None
+            or hold.until_monotonic_seconds > monotonic_seconds
+        )
+        return self if len(holds) == len(self.holds) else replace(self, holds=holds)
+
     def with_processes(self, alive: Callable[[Process], bool]) -> Silicon:
         """The same node without the clients and mirrors of processes that are gone."""
         clients = tuple(client for client in self.clients if alive(client.process))
@@ -134,7 +165,7 @@ class Silicon(msgspec.Struct, frozen=True):
         return replace(self, clients=clients, mirrors=mirrors)
 
 
-def fresh(models: tuple[str, ...], boot_id: str, *, mig: bool) -> Silicon:
+def fresh(models: tuple[str, ...], boot_id: str, *, mig: bool, driver: str = NEWEST) -> Silicon:
     """A node as it comes out of a reboot: no instances, no clients."""
     gpu = Gpu(mig_mode=mig, pending_mig_mode=mig)
-    return Silicon(models=models, boot_id=boot_id, gpus=(gpu,) * len(models))
+    return Silicon(models=models, boot_id=boot_id, gpus=(gpu,) * len(models), driver=driver)

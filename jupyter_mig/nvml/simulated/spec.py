@@ -15,6 +15,7 @@ import msgspec
 
 from jupyter_mig.errors import UnknownDriver
 
+from .drivers import DRIVERS, NEWEST
 from .models import known_models
 
 MAX_GPUS = 32
@@ -35,6 +36,8 @@ class NodeSpec(msgspec.Struct, frozen=True):
     """Whether the caller is root or holds the ``mig/config`` capability."""
     monitor: bool = False
     """Whether an unprivileged caller holds the ``mig/monitor`` capability."""
+    driver: str = NEWEST
+    """The driver branch: a key of ``DRIVERS``."""
 
     def __str__(self) -> str:
         runs = ((name, len(list(run))) for name, run in groupby(self.models))
@@ -47,7 +50,11 @@ def parse(text: str) -> NodeSpec:
     models = tuple(name for part in gpus.split(",") for name in _gpus(part.strip(), text))
     if len(models) > MAX_GPUS:
         raise _unreadable(text, f"a node has at most {MAX_GPUS} GPUs, this one {len(models)}")
-    return msgspec.structs.replace(NodeSpec(models), **_options(options, text))
+    spec = msgspec.structs.replace(NodeSpec(models), **_options(options, text))
+    for name in models:
+        if name not in known_models(spec.driver):
+            raise _unreadable(text, f"driver {spec.driver} is too old for {name}")
+    return spec
 
 
 def _gpus(part: str, text: str) -> tuple[str, ...]:
@@ -73,6 +80,10 @@ def _option(name: str, value: str, text: str) -> object:
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?|\.[0-9]+", value):
             return float(value)
         raise _unreadable(text, f"time_scale is a number from 0 up, not {value}")
+    if name == "driver":
+        if value in DRIVERS:
+            return value
+        raise _unreadable(text, f"driver is one of {', '.join(DRIVERS)}, not {value}")
     if name not in ("mig", "privileged", "monitor"):
         raise _unreadable(text, f"there is no option {name}")
     if value.lower() not in _SWITCH:
@@ -85,5 +96,5 @@ def _unreadable(text: str, reason: str) -> UnknownDriver:
         f"Cannot simulate {text}: {reason}",
         situation=f"Known models: {', '.join(known_models())}",
         next_step="Write it like 2xA100-SXM4-40GB or 1xA30,1xH200?time_scale=0"
-        " (options: time_scale, mig, privileged, monitor)",
+        " (options: time_scale, mig, privileged, monitor, driver)",
     )

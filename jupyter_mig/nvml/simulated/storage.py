@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from .drivers import NEWEST
 from .processes import boot_id
 from .silicon import Silicon, fresh
 
@@ -83,17 +84,20 @@ class File:
         self._seen: Silicon | None = None
 
     @classmethod
-    def opened(cls, path: Path, models: tuple[str, ...], *, mig: bool) -> File:
+    def opened(
+        cls, path: Path, models: tuple[str, ...], *, mig: bool, driver: str = NEWEST
+    ) -> File:
         """The state in the file, which begins empty; StateError when it is another node's."""
         file = cls(path)
         with file._locked("lock"):
             state = file._load() if path.exists() else None
             if state is None or state.boot_id != boot_id():
-                file._write(fresh(models, boot_id(), mig=mig))
-            elif state.models != models:
+                file._write(fresh(models, boot_id(), mig=mig, driver=driver))
+            elif (state.models, state.driver) != (models, driver):
                 raise StateError(
-                    f"{path} holds the state of {', '.join(state.models)},"
-                    f" not of {', '.join(models)}; name another file, or remove this one"
+                    f"{path} holds the state of {', '.join(state.models)} (driver {state.driver}),"
+                    f" not of {', '.join(models)} (driver {driver});"
+                    " name another file, or remove this one"
                 )
         return file
 

@@ -26,10 +26,6 @@ from .table import FunctionTable
 
 SYSTEM = FunctionTable()
 
-DRIVER_VERSION = "590.48.01"
-NVML_VERSION = f"13.{DRIVER_VERSION}"
-CUDA_VERSION = 13010
-
 
 @SYSTEM.function("nvmlInitWithFlags", uint)
 def init_with_flags(session: Session, _flags: int) -> None:
@@ -51,22 +47,22 @@ def shutdown(session: Session) -> None:
 
 
 @SYSTEM.function("nvmlSystemGetDriverVersion", buffer, uint)
-def driver_version(_session: Session, into: Buffer, length: int) -> None:
+def driver_version(session: Session, into: Buffer, length: int) -> None:
     """The driver whose behaviour is simulated."""
-    write_text(into, length, DRIVER_VERSION)
+    write_text(into, length, session.machine.driver.version)
 
 
 @SYSTEM.function("nvmlSystemGetNVMLVersion", buffer, uint)
-def nvml_version(_session: Session, into: Buffer, length: int) -> None:
+def nvml_version(session: Session, into: Buffer, length: int) -> None:
     """CUDA's major version before the driver's."""
-    write_text(into, length, NVML_VERSION)
+    write_text(into, length, session.machine.driver.nvml_version)
 
 
 @SYSTEM.function("nvmlSystemGetCudaDriverVersion", pointer_to(ctypes.c_int))
 @SYSTEM.function("nvmlSystemGetCudaDriverVersion_v2", pointer_to(ctypes.c_int))
-def cuda_version(_session: Session, version: Any) -> None:
+def cuda_version(session: Session, version: Any) -> None:
     """1000 * major + 10 * minor."""
-    version.value = CUDA_VERSION
+    version.value = session.machine.driver.cuda_version
 
 
 @SYSTEM.function("nvmlSystemGetProcessName", uint, buffer, uint)

@@ -21,6 +21,7 @@ _BY_FURTHER_ARGUMENTS = {
         "nvmlDeviceGetFanSpeed",
         "nvmlDeviceGetPerformanceState",
         "nvmlDeviceGetPersistenceMode",
+        "nvmlDeviceGetProcessesUtilizationInfo",
         "nvmlDeviceGetRunningProcessDetailList",
         "nvmlDeviceGetSupportedEventTypes",
         "nvmlGpmQueryDeviceSupport",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pynvml
 import pytest
@@ -120,6 +121,85 @@ def test_a_lost_gpu_answers_15_to_everything_until_it_is_back() -> None:
         node.reset(0)
         assert code(pynvml.nvmlDeviceGetUUID, mig) == 6
         assert node.gpus[0].instances == ()
+
+
+def test_a_gpu_that_needs_a_reset_answers_16_until_it_had_one() -> None:
+    """Recovering is not enough to bring its instances back: only the reset takes them along."""
+    with program.running("2xA30") as node:
+        made = make(gpu(0), 14)
+        device, mig = gpu(0), program.mig_device(made)
+        node.require_reset(0)
+        assert (node.gpus[0].reset_required, node.gpus[0].lost) == (True, False)
+        assert {
+            code(pynvml.nvmlDeviceGetMigMode, device),
+            code(pynvml.nvmlDeviceCreateGpuInstance, device, 14),
+            code(pynvml.nvmlDeviceGetMemoryInfo, mig),
+            code(pynvml.nvmlComputeInstanceDestroy, made.compute_instance),
+        } == {16}
+        with pytest.raises(simulated.Returned, match="16 GPU requires reset"):
+            node.create(0, "1g.6gb")
+        assert code(pynvml.nvmlDeviceCreateGpuInstance, gpu(1), 14) == 0
+        node.reset(0)
+        assert code(pynvml.nvmlDeviceGetUUID, mig) == 6
+        assert code(pynvml.nvmlDeviceCreateGpuInstance, device, 14) == 0
+
+
+@pytest.mark.parametrize(
+    ("act", "number"),
+    [(simulated.Node.remove_driver, 9), (simulated.Node.upgrade_driver, 18)],
+)
+def test_without_its_driver_the_library_says_so_to_everything(
+    a100: simulated.Node, act: Callable[[simulated.Node], None], number: int
+) -> None:
+    """A session that is open, one that begins, and after the driver is back nothing is lost."""
+    made = make(gpu(), 19)
+    device = gpu()
+    act(a100)
+    assert {
+        code(pynvml.nvmlInit),
+        code(pynvml.nvmlDeviceGetCount),
+        code(pynvml.nvmlSystemGetDriverVersion),
+        code(pynvml.nvmlDeviceGetUUID, device),
+        code(pynvml.nvmlComputeInstanceDestroy, made.compute_instance),
+    } == {number}
+    a100.restore_driver()
+    assert code(pynvml.nvmlDeviceGetUUID, device) == 0
+    program.unmake(made)
+
+
+def test_an_instance_can_be_held_by_nobody_listed(a100: simulated.Node) -> None:
+    """As by a monitor's leaked handle: no process is there, the compute instance goes, it stays."""
+    made = make(gpu(), 19)
+    held = a100.hold(program.uuid(made))
+    assert pynvml.nvmlDeviceGetComputeRunningProcesses(gpu()) == []
+    assert code(pynvml.nvmlComputeInstanceDestroy, made.compute_instance) == 0
+    assert {code(pynvml.nvmlGpuInstanceDestroy, made.gpu_instance) for _ in range(20)} == {19}
+    held.release()
+    held.release()
+    assert code(pynvml.nvmlGpuInstanceDestroy, made.gpu_instance) == 0
+
+
+def test_a_hold_can_be_over_by_the_clock(
+    a100: simulated.Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In Use for ten seconds, not for so many calls."""
+    clock = [100.0]
+    monkeypatch.setattr("jupyter_mig.nvml.simulated.node.time.monotonic", lambda: clock[0])
+    made = make(gpu(), 19)
+    a100.hold(program.uuid(made), seconds=10)
+    pynvml.nvmlComputeInstanceDestroy(made.compute_instance)
+    clock[0] = 109.9
+    assert code(pynvml.nvmlGpuInstanceDestroy, made.gpu_instance) == 19
+    clock[0] = 110.1
+    assert code(pynvml.nvmlGpuInstanceDestroy, made.gpu_instance) == 0
+
+
+def test_a_reset_takes_holds_along(a100: simulated.Node) -> None:
+    """The next instance in the slot is nobody's."""
+    made = make(gpu(), 19)
+    a100.hold(program.uuid(made))
+    a100.reset(0)
+    program.unmake(make(gpu(), 19))
 
 
 def test_counts_hold_when_threads_call_at_once(a100: simulated.Node) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
+from operator import contains
 
 import pynvml
 import pytest
@@ -9,10 +11,12 @@ from hypothesis import strategies as st
 
 from jupyter_mig.nvml import simulated
 from jupyter_mig.nvml.simulated.geometry import gpu_instance_id
+from jupyter_mig.nvml.simulated.models import Model, Profile
 from tests.nvml.simulated import program
 
 A100 = "1xA100-SXM4-40GB"
 RTX = "1xRTX PRO 6000 Blackwell Server Edition"
+MODELS = simulated.known_models()
 
 
 def starts_of(spec: str, names: list[str]) -> list[int]:
@@ -119,6 +123,20 @@ def test_a_3g_at_0_leaves_three_1g_and_at_4_four(a100: simulated.Node) -> None:
             ["1g.24gb+me", "2g.48gb", "1g.24gb-me"],
         ),
         (RTX, "1g.24gb-me", [], ["1g.24gb+me.all", "2g.48gb+me.all", "1g.24gb+gfx"]),
+        (
+            RTX,
+            "2g.48gb+me.all",
+            ["1g.24gb+gfx", "1g.24gb+me", "1g.24gb+me.all", "2g.48gb", "2g.48gb+gfx"],
+            ["1g.24gb-me", "2g.48gb-me"],
+        ),
+        (
+            RTX,
+            "1g.24gb+me",
+            ["1g.24gb+me", "1g.24gb+me.all", "2g.48gb+me.all"],
+            ["1g.24gb+gfx", "2g.48gb+gfx", "1g.24gb-me", "2g.48gb"],
+        ),
+        (RTX, "2g.48gb+gfx", ["2g.48gb+me.all", "4g.96gb+gfx"], ["1g.24gb", "1g.24gb+gfx"]),
+        ("1xB200", "1g.23gb+me", ["1g.23gb+me", "7g.180gb"], ["3g.90gb", "1g.45gb", "2g.45gb"]),
     ],
 )
 def test_media_engines_are_dealt_out_once(
@@ -134,6 +152,26 @@ def test_media_engines_are_dealt_out_once(
             assert pynvml.nvmlDeviceGetGpuInstanceRemainingCapacity(device, ids[name]) == 0
         for name in still_fits:
             program.unmake(program.make(device, ids[name]))
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_plain_profiles_never_run_out_of_media_engines(model: Model) -> None:
+    """However they are mixed, windows and compute slices bind first: engines limit special ones."""
+    plain = [one for one in model.profiles if not {"+", "-"} & set(one.name)]
+    budget = [range(have + 1) for have in model.media_budget]
+    for mix in mixes(plain, model.compute_slices):
+        used = [sum(engines) for engines in zip(*(one.engines.media for one in mix), strict=True)]
+        fits_in_memory = sum(one.size for one in mix) <= model.memory_slices
+        assert not fits_in_memory or all(map(contains, budget, used))
+
+
+def mixes(profiles: list[Profile], compute_slices: int) -> Iterator[list[Profile]]:
+    """All multisets of profiles within so many compute slices, the empty one left out."""
+    for number, profile in enumerate(profiles):
+        if profile.slices <= compute_slices:
+            yield [profile]
+            for rest in mixes(profiles[number:], compute_slices - profile.slices):
+                yield [profile, *rest]
 
 
 @pytest.mark.parametrize(

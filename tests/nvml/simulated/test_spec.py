@@ -31,9 +31,9 @@ def test_gpus_are_counted_and_named_in_nvml_order(text: str, models: tuple[str, 
 
 def test_options_follow_a_question_mark() -> None:
     """Options after the GPUs set how the node treats this caller."""
-    spec = simulated.parse("1xA30?time_scale=0.5&mig=off&privileged=off&monitor=on")
+    spec = simulated.parse("1xA30?time_scale=0.5&mig=off&privileged=off&monitor=on&driver=535")
     assert spec == simulated.NodeSpec(
-        ("A30",), time_scale=0.5, mig=False, privileged=False, monitor=True
+        ("A30",), time_scale=0.5, mig=False, privileged=False, monitor=True, driver="535"
     )
 
 
@@ -56,6 +56,8 @@ def test_without_options_the_node_is_like_hardware_seen_by_root() -> None:
         ("A30?speed=2", "there is no option speed"),
         ("A30?time_scale=-1", "time_scale is a number from 0 up, not -1"),
         ("A30?time_scale=nan", "time_scale is a number from 0 up, not nan"),
+        ("A30?driver=536", "driver is one of 535, 575, 590, not 536"),
+        ("A30,GB200?driver=535", "driver 535 is too old for GB200"),
         ("A30?mig=maybe", "mig is on or off, not maybe"),
         ("A30?mig", "mig is on or off, not "),
         ("A30?mig=on&mig=off", "do not read as name=value"),
