@@ -76,6 +76,7 @@ class Agent(msgspec.Struct, frozen=True):
             try:
                 await _until_over(service, door)
             finally:
+                log.info("Closing")
                 premises.close_up()
                 await door.close()
 

@@ -48,6 +48,9 @@ class Premises:
             os.close(lock)
             return False
         self._lock = lock
+        with suppress(OSError):  # a full disk; the number is for people
+            os.ftruncate(lock, 0)
+            os.write(lock, f"{os.getpid()}\n".encode())
         self._clear_doorstep()
         return True
 

@@ -6,7 +6,7 @@ SOCKET = "broker.sock"
 """The door. Mode 0600; ``curl --unix-socket`` works."""
 
 LOCK = "broker.lock"
-"""Locked (flock) by the broker for as long as it lives. Never removed."""
+"""Locked (flock) by the broker for as long as it lives, and holds its pid. Never removed."""
 
 STARTING = "starting.lock"
 """Locked (flock) by the client that starts a broker. Never removed."""
