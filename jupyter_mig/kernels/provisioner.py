@@ -79,7 +79,8 @@ class MIGProvisioner(LocalProvisioner):
     parent: Any
 
     _start: asyncio.Task[Any] | None = None
-    _started_before = False
+    _attempts = 0
+    _launched = False
 
     def __init__(self, **kwargs: Any) -> None:
         try:
@@ -104,6 +105,7 @@ class MIGProvisioner(LocalProvisioner):
         Raises :class:`StartRefused`, having let go of everything.
         """
         self._start = asyncio.current_task()
+        self._attempts += 1
         try:
             return await self._prepare(kwargs)
         except BaseException as error:
@@ -117,10 +119,9 @@ class MIGProvisioner(LocalProvisioner):
         with pending.unlisted(self.parent, self.kernel_id):
             self.lease = await self._renewed() or await self._acquired(prepared["env"])
         waited = time.monotonic() - began
-        if waited > STALE_PORTS_SECONDS and self.ports_cached and not self._started_before:
+        if waited > STALE_PORTS_SECONDS and not self._launched:
             await self._drop_ports()
             prepared = await super().pre_launch(**kwargs)
-        self._started_before = True
         prepared["env"] = self._with_slice(prepared["env"], self.lease)
         return prepared
 
@@ -151,16 +152,19 @@ class MIGProvisioner(LocalProvisioner):
             self.waiting_since = None
 
     def _patience(self) -> float | None:
-        if not self._started_before:
+        if self._attempts == 1:
             return self.patience_seconds
         if self.patience_seconds is None:
             return RESTART_PATIENCE_SECONDS
         return min(self.patience_seconds, RESTART_PATIENCE_SECONDS)
 
     async def _drop_ports(self) -> None:
-        await super().cleanup(restart=False)  # hands them back to Jupyter's cache of ports
-        self.ports_cached = False
-        self.parent.cleanup_connection_file()
+        """Have ports chosen anew by the next ``pre_launch``; nobody knows the old ones yet."""
+        if self.ports_cached:
+            await super().cleanup(restart=False)  # hands them back to Jupyter's cache of ports
+            self.ports_cached = False
+        if self.parent is not None:
+            self.parent.cleanup_connection_file()
 
     def _with_slice(self, environment: dict[str, str], lease: LeaseView) -> dict[str, str]:
         if lease.slice is None:
@@ -186,6 +190,7 @@ class MIGProvisioner(LocalProvisioner):
             await self._fail(error)
             raise
         self._start = None
+        self._launched = True
         return connection_info
 
     async def _bind(self) -> None:
@@ -213,6 +218,8 @@ class MIGProvisioner(LocalProvisioner):
         self._start = None
         pending.forget(self.parent, self.kernel_id)
         await self._release()
+        if not self._launched:
+            await self._drop_ports()
         if isinstance(error, JupyterMigError):
             refusal = StartRefused(error)
             self._mark_dead(str(refusal))

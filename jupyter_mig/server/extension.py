@@ -12,6 +12,7 @@ from typing import Any
 
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
+from tornado.log import app_log
 from traitlets.config import Config
 
 from jupyter_mig.client import Client, Settings
@@ -43,7 +44,8 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
             "jupyter_mig: kernels run behind a gateway, so the picker shows no sizes of this node."
         )
         return
-    serverapp.log.addFilter(RefusalsInOneLine())
+    for logger in (serverapp.log, app_log):
+        logger.addFilter(RefusalsInOneLine())
     client = Client(Settings.from_environment(os.environ))
     starts = MIGStarts(parent=serverapp, client=client)
     sizes = MIGSizes(parent=serverapp, client=client, picker=_picker(serverapp))

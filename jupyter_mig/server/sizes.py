@@ -20,10 +20,10 @@ class MIGSizes(LoggingConfigurable):
     """Asks for the node's sizes when the server starts, and again from time to time."""
 
     refresh_seconds = Float(
-        60.0,
+        600.0,
         help="""
         How often to ask whether the node's sizes have changed, in seconds. After a failure it is
-        twice as long each time, up to an hour.
+        twice as long each time, up to an hour. (A broker nobody needs leaves; asking starts one.)
         """,
     ).tag(config=True)
 
