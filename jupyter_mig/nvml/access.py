@@ -17,6 +17,11 @@ class AccessNodes(msgspec.Struct, frozen=True):
     proc: Path = Path("/proc/driver/nvidia/capabilities")
     dev: Path = Path("/dev/nvidia-caps")
 
+    @classmethod
+    def under(cls, root: Path) -> AccessNodes:
+        """As the system has them, but under another root than ``/``."""
+        return cls(*(root / path.relative_to("/") for path in (SYSTEM.proc, SYSTEM.dev)))
+
     def of(self, gpu_minor: int, identity: Identity) -> tuple[Path, ...]:
         """The nodes of the GPU instance and its compute instance, as far as they exist."""
         gi_number = 3 + 135 * gpu_minor + 9 * identity.gi_id
@@ -28,6 +33,9 @@ class AccessNodes(msgspec.Struct, frozen=True):
         nodes = (self.dev / f"nvidia-cap{number}" for number in numbers)
         return tuple(node for node in nodes if node.exists())
 
+
+SYSTEM = AccessNodes()
+"""Where the driver itself has them."""
 
 NOWHERE = AccessNodes(Path("/dev/null/capabilities"), Path("/dev/null/nvidia-caps"))
 """For nodes that are simulated: nothing can exist below a device file."""

@@ -156,9 +156,11 @@ def open_driver(name: str, state: Path | None = None) -> HardwarePort:
 def _simulated(name: str, node: str, state: Path | None) -> Driver:
     from jupyter_mig.nvml import simulated
 
-    library = simulated.installed(node, state=state)
+    spec = simulated.parse(node)
+    access = AccessNodes.under(Path(spec.root)) if spec.root else NOWHERE
+    library = simulated.installed(spec, state=state)
     try:
-        return Driver(name, simulated=True, access=NOWHERE, library=library)
+        return Driver(name, simulated=True, access=access, library=library)
     except simulated.StateError as error:
         raise errors.NoDriver(
             "The simulated node cannot be opened", situation=str(error), call="nvmlInit"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 from contextlib import closing
 from ctypes.util import find_library
 from pathlib import Path
@@ -90,3 +91,28 @@ def test_device_nodes_go_by_the_minor_number(tmp_path: Path) -> None:
             node = tmp_path / f"nvidia-cap{3 + 135 * gpu.minor}"
             node.touch()
             assert driver.access_paths(gpu.uuid, Identity(0)) == (node,)
+
+
+def test_a_simulated_instance_has_nodes_under_a_root(tmp_path: Path) -> None:
+    """What the driver names can be locked by one at a time; it goes with the instance."""
+    root = tmp_path / "root"
+    with closing(open_driver(f"simulated:2xA30?time_scale=0&root={root}")) as driver:
+        gpu = driver.gpus()[0]
+        identity = driver.create(Spec(gpu.uuid, 14, 0))
+        paths = driver.access_paths(gpu.uuid, identity)
+        assert [path.name for path in paths] == ["nvidia-cap165", "nvidia-cap166"]
+        with paths[0].open("rb") as mine, paths[0].open("rb") as theirs:
+            fcntl.flock(mine, fcntl.LOCK_EX)
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(theirs, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        driver.destroy(gpu.uuid, identity)
+        assert driver.access_paths(gpu.uuid, identity) == ()
+
+
+def test_a_root_that_cannot_be_written_is_no_driver(tmp_path: Path) -> None:
+    """And pynvml is left as it was."""
+    (tmp_path / "file").touch()
+    before = pynvml.nvmlLib
+    with pytest.raises(errors.NoDriver, match="cannot be laid out"):
+        open_driver(f"simulated:1xA30?root={tmp_path}/file")
+    assert pynvml.nvmlLib is before

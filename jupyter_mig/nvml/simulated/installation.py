@@ -16,7 +16,7 @@ from .processes import boot_id
 from .session import Session
 from .silicon import fresh
 from .spec import NodeSpec, parse
-from .storage import File, Memory, Storage
+from .storage import File, Memory, StateError, Storage
 
 
 class AlreadyInstalled(RuntimeError):
@@ -41,19 +41,23 @@ def installed(
     pynvml's library, its count of inits and what it caches are put back as they were.
 
     Raises UnknownDriver for a description that cannot be read, StateError for a file that holds
-    another node or nothing readable, AlreadyInstalled inside another such block.
+    another node or nothing readable and for a root that cannot be written, AlreadyInstalled inside
+    another such block.
     """
     chosen = {"time_scale": time_scale, "privileged": privileged, "monitor": monitor}
     given = {name: value for name, value in chosen.items() if value is not None}
     wanted = replace(parse(spec) if isinstance(spec, str) else spec, **given)
     storage = _storage(wanted, state)
     machine = Machine(wanted.models, storage, wanted.time_scale, wanted.driver)
+    _lay_out(machine, wanted)
     session = Session(machine, privileged=wanted.privileged, monitor=wanted.monitor)
     node = Node(wanted, machine)
     try:
         with _in_place_of_pynvmls(Library(session)):
             yield node
     finally:
+        if state is None:
+            machine.take_away()
         node.close()
 
 
@@ -71,8 +75,17 @@ def attached(state: Path) -> Node:
 
 def _storage(spec: NodeSpec, state: Path | None) -> Storage:
     if state is None:
-        return Memory(fresh(spec.models, boot_id(), mig=spec.mig, driver=spec.driver))
-    return File.opened(state, spec.models, mig=spec.mig, driver=spec.driver)
+        return Memory(fresh(spec, boot_id()))
+    return File.opened(state, spec)
+
+
+def _lay_out(machine: Machine, spec: NodeSpec) -> None:
+    try:
+        machine.lay_out()
+    except OSError as error:
+        raise StateError(
+            f"the simulated driver's files and nodes cannot be laid out in {spec.root}: {error}"
+        ) from error
 
 
 @contextmanager

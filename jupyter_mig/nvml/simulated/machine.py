@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from msgspec.structs import replace
 
 from . import partitioning
+from .capability_tree import CapabilityTree
 from .codes import Code, Returned
 from .drivers import DRIVERS, NEWEST
 from .faults import Met, meet
@@ -48,7 +50,16 @@ class Machine:
 
     def change(self, change: Callable[[Silicon], tuple[Silicon, _Result]]) -> _Result:
         """Change the state at once, seen without processes that are gone."""
-        return self.storage.update(lambda now: change(_now(now)))
+        return self.storage.update(lambda now: _followed(*change(_now(now))))
+
+    def lay_out(self) -> None:
+        """Make the capability tree, if there is to be one, show what is there now."""
+        self.change(lambda now: (now, None))
+
+    def take_away(self) -> None:
+        """Take the instances out of the capability tree: the node goes."""
+        if root := self.storage.read().root:
+            CapabilityTree(Path(root)).clear()
 
     def profile_of(self, gpu: int, instance: GpuInstance) -> Profile:
         """The profile a GPU instance was made from."""
@@ -121,6 +132,13 @@ class Machine:
             change(self.state())
             time.sleep(seconds * self._time_scale)
             return self.change(change)
+
+
+def _followed(now: Silicon, result: _Result) -> tuple[Silicon, _Result]:
+    """Let the capability tree follow a change, while the state is locked for it."""
+    if now.root:
+        CapabilityTree(Path(now.root)).follow(now)
+    return now, result
 
 
 def _now(silicon: Silicon) -> Silicon:

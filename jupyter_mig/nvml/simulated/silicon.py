@@ -15,6 +15,7 @@ from .codes import Code
 from .drivers import NEWEST
 from .faults import Fault
 from .processes import Process
+from .spec import NodeSpec
 
 
 class ComputeInstance(msgspec.Struct, frozen=True):
@@ -108,6 +109,8 @@ class Silicon(msgspec.Struct, frozen=True):
     trouble: int = Code.SUCCESS
     """What every call answers: 9 without a driver, 18 when it was upgraded under the library."""
     holds: tuple[Hold, ...] = ()
+    root: str | None = None
+    """Where the capability tree is laid out."""
 
     def with_gpu(self, index: int, gpu: Gpu) -> Silicon:
         """The same node with one GPU changed."""
@@ -165,7 +168,13 @@ class Silicon(msgspec.Struct, frozen=True):
         return replace(self, clients=clients, mirrors=mirrors)
 
 
-def fresh(models: tuple[str, ...], boot_id: str, *, mig: bool, driver: str = NEWEST) -> Silicon:
+def fresh(spec: NodeSpec, boot_id: str) -> Silicon:
     """A node as it comes out of a reboot: no instances, no clients."""
-    gpu = Gpu(mig_mode=mig, pending_mig_mode=mig)
-    return Silicon(models=models, boot_id=boot_id, gpus=(gpu,) * len(models), driver=driver)
+    gpu = Gpu(mig_mode=spec.mig, pending_mig_mode=spec.mig)
+    return Silicon(
+        models=spec.models,
+        boot_id=boot_id,
+        gpus=(gpu,) * len(spec.models),
+        driver=spec.driver,
+        root=spec.root,
+    )

@@ -38,6 +38,8 @@ class NodeSpec(msgspec.Struct, frozen=True):
     """Whether an unprivileged caller holds the ``mig/monitor`` capability."""
     driver: str = NEWEST
     """The driver branch: a key of ``DRIVERS``."""
+    root: str | None = None
+    """Directory under which the driver's capability files and device nodes are laid out."""
 
     def __str__(self) -> str:
         runs = ((name, len(list(run))) for name, run in groupby(self.models))
@@ -84,6 +86,10 @@ def _option(name: str, value: str, text: str) -> object:
         if value in DRIVERS:
             return value
         raise _unreadable(text, f"driver is one of {', '.join(DRIVERS)}, not {value}")
+    if name == "root":
+        if value.startswith("/") and value.strip("/"):
+            return value
+        raise _unreadable(text, f"root is the full path of a directory, not {value}")
     if name not in ("mig", "privileged", "monitor"):
         raise _unreadable(text, f"there is no option {name}")
     if value.lower() not in _SWITCH:
@@ -96,5 +102,5 @@ def _unreadable(text: str, reason: str) -> UnknownDriver:
         f"Cannot simulate {text}: {reason}",
         situation=f"Known models: {', '.join(known_models())}",
         next_step="Write it like 2xA100-SXM4-40GB or 1xA30,1xH200?time_scale=0"
-        " (options: time_scale, mig, privileged, monitor, driver)",
+        " (options: time_scale, mig, privileged, monitor, driver, root)",
     )

@@ -17,9 +17,9 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from .drivers import NEWEST
 from .processes import boot_id
 from .silicon import Silicon, fresh
+from .spec import NodeSpec
 
 _Result = TypeVar("_Result")
 _Change = Callable[[Silicon], tuple[Silicon, _Result]]
@@ -84,19 +84,16 @@ class File:
         self._seen: Silicon | None = None
 
     @classmethod
-    def opened(
-        cls, path: Path, models: tuple[str, ...], *, mig: bool, driver: str = NEWEST
-    ) -> File:
+    def opened(cls, path: Path, spec: NodeSpec) -> File:
         """The state in the file, which begins empty; StateError when it is another node's."""
         file = cls(path)
         with file._locked("lock"):
             state = file._load() if path.exists() else None
             if state is None or state.boot_id != boot_id():
-                file._write(fresh(models, boot_id(), mig=mig, driver=driver))
-            elif (state.models, state.driver) != (models, driver):
+                file._write(fresh(spec, boot_id()))
+            elif (held := _node(state)) != (wanted := _node(spec)):
                 raise StateError(
-                    f"{path} holds the state of {', '.join(state.models)} (driver {state.driver}),"
-                    f" not of {', '.join(models)} (driver {driver});"
+                    f"{path} holds the state of {held}, not of {wanted};"
                     " name another file, or remove this one"
                 )
         return file
@@ -170,3 +167,9 @@ class File:
             yield
         finally:
             os.close(lock)
+
+
+def _node(of: Silicon | NodeSpec) -> str:
+    """What must be the same for all who share a state."""
+    where = f", files in {of.root}" if of.root else ""
+    return f"{', '.join(of.models)} (driver {of.driver}{where})"

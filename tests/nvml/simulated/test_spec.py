@@ -56,6 +56,8 @@ def test_without_options_the_node_is_like_hardware_seen_by_root() -> None:
         ("A30?speed=2", "there is no option speed"),
         ("A30?time_scale=-1", "time_scale is a number from 0 up, not -1"),
         ("A30?time_scale=nan", "time_scale is a number from 0 up, not nan"),
+        ("A30?root=there", "root is the full path of a directory, not there"),
+        ("A30?root=//", "root is the full path of a directory, not //"),
         ("A30?driver=536", "driver is one of 535, 575, 590, not 536"),
         ("A30,GB200?driver=535", "driver 535 is too old for GB200"),
         ("A30?mig=maybe", "mig is on or off, not maybe"),

@@ -1,0 +1,127 @@
+"""The files and nodes by which a driver shows its capabilities, laid out under a directory.
+
+``ROOT/proc/driver/nvidia/capabilities`` has a text file for each capability, ``ROOT/dev`` a node
+for each GPU and ``ROOT/dev/nvidia-caps`` one for each capability (MIG user guide, "Device Nodes and
+Capabilities"). The nodes are regular files: a device node without its driver cannot be opened,
+these can, and locked, and given to a user.
+
+Files come and go with the instances. What an administrator changed in one (``DeviceFileModify``,
+owner, mode) stays as long as its instance does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from .identity import minor_number
+from .silicon import Silicon
+
+CAPABILITIES = Path("proc/driver/nvidia/capabilities")
+NODES = Path("dev/nvidia-caps")
+
+_FIRST_INSTANCE = 3
+_PER_GPU = 135
+_PER_GPU_INSTANCE = 9
+_FOR_ALL = 0o444
+_FOR_OWNER = 0o400
+_GPU_NODE = 0o666
+
+
+class _Capability(NamedTuple):
+    file: Path
+    minor: int
+    mode: int = _FOR_ALL
+
+
+class CapabilityTree:
+    """The tree under one root."""
+
+    def __init__(self, root: Path) -> None:
+        self._files = root / CAPABILITIES
+        self._nodes = root / NODES
+        self._devices = root / "dev"
+
+    def follow(self, silicon: Silicon) -> None:
+        """Make the tree show what is there now."""
+        for folder in (self._files, self._nodes):
+            folder.mkdir(parents=True, exist_ok=True)
+        for name in ("nvidiactl", "nvidia-uvm", *_gpu_nodes(silicon)):
+            _ensure(self._devices / name, _GPU_NODE)
+        wanted = tuple(_capabilities(silicon))
+        self._remove_all_but(wanted)
+        for capability in wanted:
+            self._add(capability)
+
+    def clear(self) -> None:
+        """Take away the instances' part; the rest belongs to the driver and its GPUs."""
+        self._remove_all_but(tuple(_for_the_system()))
+
+    def _add(self, capability: _Capability) -> None:
+        file = self._files / capability.file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        text = (
+            f"DeviceFileMinor: {capability.minor}\n"
+            f"DeviceFileMode: {capability.mode}\n"
+            "DeviceFileModify: 1\n"
+        )
+        _ensure(file, capability.mode, text)
+        _ensure(self._nodes / _node(capability), capability.mode)
+
+    def _remove_all_but(self, wanted: tuple[_Capability, ...]) -> None:
+        files = {self._files / one.file for one in wanted}
+        nodes = {_node(one) for one in wanted}
+        for node in self._nodes.iterdir():
+            if node.name not in nodes:
+                node.unlink()
+        for path in sorted(self._files.rglob("*"), reverse=True):
+            if path.is_file() and path not in files:
+                path.unlink()
+                _remove_if_empty(path.parent)
+
+
+def capability_minor(gpu_minor: int, gi_id: int, ci_id: int | None = None) -> int:
+    """The fixed minor number of a GPU instance's node, or of a compute instance's in it."""
+    instance = _FIRST_INSTANCE + _PER_GPU * gpu_minor + _PER_GPU_INSTANCE * gi_id
+    return instance if ci_id is None else instance + 1 + ci_id
+
+
+def _gpu_nodes(silicon: Silicon) -> Iterator[str]:
+    count = len(silicon.gpus)
+    return (f"nvidia{minor_number(count, index)}" for index in range(count))
+
+
+def _for_the_system() -> Iterator[_Capability]:
+    yield _Capability(Path("mig/config"), 1, _FOR_OWNER)
+    yield _Capability(Path("mig/monitor"), 2)
+
+
+def _capabilities(silicon: Silicon) -> Iterator[_Capability]:
+    yield from _for_the_system()
+    for index, gpu in enumerate(silicon.gpus):
+        minor = minor_number(len(silicon.gpus), index)
+        for instance in gpu.instances:
+            folder = Path(f"gpu{minor}/mig/gi{instance.id}")
+            yield _Capability(folder / "access", capability_minor(minor, instance.id))
+            for compute in instance.compute_instances:
+                yield _Capability(
+                    folder / f"ci{compute.id}/access",
+                    capability_minor(minor, instance.id, compute.id),
+                )
+
+
+def _node(capability: _Capability) -> str:
+    return f"nvidia-cap{capability.minor}"
+
+
+def _ensure(path: Path, mode: int, text: str = "") -> None:
+    """Make the file unless it is there: then it is left as it is."""
+    if not path.exists():
+        path.write_text(text, encoding="ascii")
+        path.chmod(mode)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if not any(folder.iterdir()):
+        folder.rmdir()
