@@ -39,8 +39,10 @@ SIZE = "1g.5gb"
 READY_BAR, MADE_BAR = 1.05, 1.1
 
 
-def write_specs(folder: Path) -> None:
-    """Kernelspecs for each kind of start."""
+def prepare(root: Path) -> None:
+    """Kernelspecs for each kind of start, and a place for the dynamic broker."""
+    folder = root / "specs"
+    (root / "dynamic").mkdir(mode=0o700)
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     stanza = {"provisioner_name": "mig-provisioner", "config": {"size": SIZE}}
     for name, metadata in {"plain": {}, "sliced": {"kernel_provisioner": stanza}}.items():
@@ -116,8 +118,7 @@ async def measure(starts: int) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {"plain": [], "ready slice": [], "made slice": []}
     async with AsyncExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mig-")))
-        write_specs(root / "specs")
-        os.mkdir(root / "dynamic", mode=0o700)
+        prepare(root)
         driver = f"simulated:{NODE}"
         await asyncio.to_thread(cut_instances, root / "static" / "simulated.json", driver)
         sockets = {
