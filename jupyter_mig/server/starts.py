@@ -16,7 +16,6 @@ from jupyter_mig.errors import JupyterMigError, Refused, UnknownLease
 from jupyter_mig.kernels.provisioner import MIGProvisioner
 from jupyter_mig.wire.messages import LeaseView
 
-WATCH_SECONDS = 5.0
 LINGER_SECONDS = 10.0
 """A start that failed stays listed as dead for this long: front ends read the reason there."""
 
@@ -30,6 +29,13 @@ class MIGStarts(LoggingConfigurable):
         How long a kernel goes on waiting for a slice after the last browser tab that showed it
         has gone, in seconds; 0: as long as its patience lasts. Kernels that no front end ever
         connected to (started by scripts) wait as long as their patience lasts.
+        """,
+    ).tag(config=True)
+
+    watch_seconds = Float(
+        5.0,
+        help="""
+        How often to look for waits that nobody watches and for starts that failed, in seconds.
         """,
     ).tag(config=True)
 
@@ -62,7 +68,7 @@ class MIGStarts(LoggingConfigurable):
 
     def watch(self) -> None:
         """From now on call off waits whose tabs are gone, and clear away starts that failed."""
-        PeriodicCallback(self._look, WATCH_SECONDS * 1000).start()
+        PeriodicCallback(self._look, self.watch_seconds * 1000).start()
 
     async def _look(self) -> None:
         now = time.monotonic()

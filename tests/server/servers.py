@@ -152,12 +152,14 @@ class Server:
 
     # ---- REST
 
-    async def ask(self, method: str, path: str, body: Any = None, timeout: float = 60) -> Reply:
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, timeout: float = 60, token: str = TOKEN
+    ) -> Reply:
         """One request, as a front end would send it."""
         response = await AsyncHTTPClient().fetch(
             f"{self.url}/{path}",
             method=method,
-            headers={"Authorization": f"token {TOKEN}"},
+            headers={"Authorization": f"token {token}"},
             body=None if body is None else json.dumps(body),
             allow_nonstandard_methods=True,
             raise_error=False,
@@ -225,6 +227,22 @@ class Server:
             request_timeout=PATIENCE_SECONDS,
         )
         return await websocket_connect(request)
+
+    async def knock(self, kernel_id: str) -> asyncio.StreamWriter:
+        """A websocket that is still waiting for the kernel; close it as a tab would."""
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        head = (
+            f"GET /api/kernels/{kernel_id}/channels?session_id=tab&token={TOKEN} HTTP/1.1",
+            f"Host: {host}:{port}",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version: 13",
+        )
+        writer.write("\r\n".join((*head, "", "")).encode())
+        await writer.drain()
+        return writer
 
     async def run(self, kernel_id: str, code: str) -> str:
         """Execute code as a front end would; what it printed."""
@@ -294,7 +312,8 @@ async def _answers(server: Server) -> bool:
         specs = await server.ask("GET", "api/kernelspecs")
     except OSError:
         return False
-    return "jupyter_mig: " in server.log() and specs.status == 200
+    # Behind a gateway that is not there the status is another.
+    return "jupyter_mig: " in server.log() and specs.status > 0
 
 
 @contextmanager
