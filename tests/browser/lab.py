@@ -1,0 +1,119 @@
+"""JupyterLab in Chromium, handled as a person does, and pictures of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from playwright.async_api import Locator, Page, async_playwright, expect
+
+from tests.server.servers import TOKEN, Home, Server, serving
+
+PICTURES = "JUPYTER_MIG_PICTURES"
+"""Environment variable: the directory to keep pictures in. Without it there are none."""
+
+PATIENCE_MS = 60_000
+
+_CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+_QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+class Lab:
+    """One browser tab with JupyterLab."""
+
+    def __init__(self, page: Page, server: Server) -> None:
+        self.page = page
+        self.server = server
+        self.user = server.user
+        self.notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        self.kernel_button = self.notebook.locator(".jp-Toolbar-kernelName")
+        self.statusbar = page.locator("#jp-main-statusbar")
+        self.dialog = page.locator(".jp-Dialog")
+        self.output = self.notebook.locator(".jp-OutputArea-output")
+
+    def card(self, size: str) -> Locator:
+        """The launcher's card for a notebook of that size."""
+        cards = self.page.locator(".jp-LauncherCard[data-category='Notebook']:visible")
+        return cards.filter(has_text=f"({size})")
+
+    async def new_notebook(self, size: str) -> None:
+        """Open the launcher and pick a size."""
+        await self.command("launcher:create")
+        await self.card(size).click()
+        await expect(self.notebook).to_be_visible()
+
+    async def command(self, name: str) -> None:
+        """Run one of JupyterLab's commands, without waiting for it to be done."""
+        await self.page.evaluate(f"void window.jupyterapp.commands.execute('{name}')")
+
+    async def run_cell(self, code: str) -> None:
+        """Type code into a new last cell and run it."""
+        cell = self.notebook.locator(".jp-CodeCell .cm-content").last
+        await cell.click()
+        await self.page.keyboard.insert_text(code)
+        await self.page.keyboard.press("Shift+Enter")
+
+    async def is_idle(self) -> None:
+        """Wait until the status bar says that the kernel is idle."""
+        await expect(self.statusbar).to_contain_text(re.compile(r"\| Idle"))
+
+    async def choose_kernel(self, label: str) -> None:
+        """Change the notebook's kernel in the stock dialog."""
+        await self.kernel_button.click()
+        await self.dialog.locator("select").select_option(label=label)
+        await self.picture("picker")
+        await self.accept()
+
+    async def accept(self) -> None:
+        """Press the dialog's main button: Ok, Select, Restart."""
+        await self.dialog.locator("button.jp-mod-accept").click()
+
+    async def picture(self, name: str) -> None:
+        """Keep a picture, if somebody wants pictures."""
+        directory = os.environ.get(PICTURES)
+        if directory:
+            await self.page.screenshot(path=Path(directory) / f"{name}.png")
+
+
+@asynccontextmanager
+async def lab(user: Home, *options: str) -> AsyncIterator[Lab]:
+    """JupyterLab for ``user``, its launcher shown, in a browser without a past."""
+    _no_news(user)
+    options = ("--expose-app-in-browser", *options)
+    async with serving(user, *options, app="jupyterlab") as server, _page() as page:
+        await page.goto(f"{server.url}/lab?token={TOKEN}&reset")
+        await page.locator(".jp-LauncherCard").first.wait_for()
+        yield Lab(page, server)
+
+
+@asynccontextmanager
+async def _page() -> AsyncIterator[Page]:
+    async with async_playwright() as playwright:
+        executable = next(path for name in _CHROMIUM if (path := shutil.which(name)))
+        browser = await playwright.chromium.launch(executable_path=executable, args=_QUIET)
+        page = await browser.new_page(viewport={"width": 1280, "height": 800})
+        page.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)
+        yield page
+        await browser.close()
+
+
+def _no_news(user: Home) -> None:
+    """JupyterLab's first question to a new user covers the bottom right corner."""
+    settings = user.directory / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    answer = {"fetchNews": "false", "checkForUpdates": False}
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(answer))
