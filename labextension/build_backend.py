@@ -54,7 +54,8 @@ def build_wheel(
 ) -> str:
     """Build the wheel from the tree as it is now."""
     _clear_stale_build()
-    return build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
+    name: str = build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
+    return name
 
 
 def build_editable(
@@ -64,7 +65,7 @@ def build_editable(
 ) -> str:
     """Build the editable wheel and add the data files that setuptools leaves out."""
     _clear_stale_build()
-    name = build_meta.build_editable(wheel_directory, config_settings, metadata_directory)
+    name: str = build_meta.build_editable(wheel_directory, config_settings, metadata_directory)
     _add_to_wheel(Path(wheel_directory, name), _data_files())
     return name
 

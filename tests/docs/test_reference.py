@@ -100,7 +100,7 @@ def test_each_trait_is_explained() -> None:
     assert traits - named(page("configuration")) == set()
 
 
-@pytest.mark.parametrize(("command", "options"), commands(parser(), "jupyter mig"))
+@pytest.mark.parametrize(("command", "options"), [*commands(parser(), "jupyter mig")])
 def test_each_command_is_explained(command: str, options: list[str]) -> None:
     """Each command has a section of its own, and each of its options is named in it."""
     explained = {name.split()[0] for name in named(section(page("commands"), command))}
