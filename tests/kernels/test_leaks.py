@@ -13,13 +13,11 @@ import sys
 
 import nbformat
 import pytest
-from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from tornado.httpclient import HTTPError
 from tornado.simple_httpclient import HTTPTimeoutError
 
-from jupyter_mig.kernels.provisioner import MIGProvisioner
 from jupyter_mig.kernels.refusals import StartRefused
 from jupyter_mig.wire.messages import LeaseRequest
 from tests.server.servers import Home, Server, serving, until
@@ -195,25 +193,3 @@ async def test_a_switch_that_fails(user: Home) -> None:
         await server.ask("DELETE", f"api/sessions/{session['id']}")
         await user.empty()
         await _ends_at_once(server)
-
-
-async def test_a_lease_that_is_over_before_its_kernel_runs(
-    user: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """9. The process that was started for it is ended again, and the start is refused."""
-    user.kernelspec("mine", "1g.5gb")
-    for name, value in user.environ.items():
-        monkeypatch.setenv(name, value)
-    provisioner = MIGProvisioner(
-        kernel_id="k", kernel_spec=KernelSpecManager().get_kernel_spec("mine"), size="1g.5gb"
-    )
-    launch = await provisioner.pre_launch()
-    (lease,) = await user.leases()
-    await user.client.release(lease.lease_id)
-    with pytest.raises(StartRefused):
-        await provisioner.launch_kernel(launch.pop("cmd"), **launch)
-    assert not provisioner.has_process
-    assert provisioner.pid is not None
-    with pytest.raises(ProcessLookupError):
-        os.kill(provisioner.pid, 0)
-    await user.empty()

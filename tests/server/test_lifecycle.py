@@ -59,6 +59,18 @@ async def test_switching_gives_the_new_size_and_frees_the_old(user: Home) -> Non
         await user.empty()
 
 
+async def test_switching_works_on_a_full_gpu(user: Home) -> None:
+    """The new kernel waits; the old one, which held everything, ends meanwhile and makes room."""
+    async with serving(user) as server:
+        session = (await server.start_session(WHOLE)).body
+        await server.run(session["kernel"]["id"], "1")
+        body = {"kernel": {"name": "python3-mig-3g.20gb"}}
+        changed = await server.ask("PATCH", f"api/sessions/{session['id']}", body)
+        kernel = changed.body["kernel"]["id"]
+        assert (await server.environment(kernel))["JUPYTER_MIG_PROFILE"] == "3g.20gb"
+        assert [lease.kernel_id for lease in await user.leases()] == [kernel]
+
+
 async def test_the_eighth_waits_and_starts_when_one_is_freed(user: Home) -> None:
     """Its websocket opens by itself then, so what was typed meanwhile runs."""
     async with serving(user) as server:
