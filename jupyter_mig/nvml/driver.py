@@ -38,7 +38,6 @@ class Driver:
         library: AbstractContextManager[object] | None = None,
     ) -> None:
         self.name = name
-        self.simulated = simulated
         self._access = access or AccessNodes()
         self._closed = Event()
         self._patience = Patience(destroy_patience_seconds, over=self._closed)
@@ -50,6 +49,7 @@ class Driver:
             opening.enter_context(library or nullcontext())
             raw.open_session()
             opening.callback(raw.close_session)
+            self.simulated = simulated or raw.is_simulated()
             self._open = opening.pop_all()
 
     def gpus(self) -> tuple[Gpu, ...]:

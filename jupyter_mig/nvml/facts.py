@@ -8,6 +8,9 @@ import msgspec
 
 from jupyter_mig.core.geometry import Engines
 
+SIMULATION_MARK = "jupyterMigSimulation"
+"""A symbol that NVIDIA's library does not have and ours has, so that nobody takes it for real."""
+
 Device = NewType("Device", object)
 """NVML's handle of a GPU or of a MIG device."""
 

@@ -18,6 +18,7 @@ from jupyter_mig import errors
 from jupyter_mig.core.geometry import Engines
 from jupyter_mig.nvml import translation
 from jupyter_mig.nvml.facts import (
+    SIMULATION_MARK,
     ComputeInstance,
     ComputeInstanceInfo,
     ComputeProfile,
@@ -89,6 +90,11 @@ def open_session() -> None:
 def close_session() -> None:
     """Shut NVML down."""
     _call("nvmlShutdown")
+
+
+def is_simulated() -> bool:
+    """Whether the NVML that was opened is our simulation, wherever it was loaded from."""
+    return hasattr(pynvml.nvmlLib, SIMULATION_MARK)
 
 
 # GPUs and MIG devices

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -11,6 +12,9 @@ import pytest
 from jupyter_mig.core.geometry import Gpu, Spec
 from jupyter_mig.nvml.driver import Driver
 from jupyter_mig.nvml.simulated import Node
+
+THROUGH_LIBRARY = "NVML_IS_THE_SIMULATED_LIBRARY" in os.environ
+"""Whether this process was started with the simulator's libnvidia-ml.so.1 on its library path."""
 
 TWO_GPUS = "1xA100-SXM4-40GB,1xH100 80GB HBM3?time_scale=0"
 

@@ -1,13 +1,15 @@
 """What every driver keeps to, on every kind of node.
 
 ``READABLE`` are nodes on which a test only looks, ``WRITABLE`` those on which it may create and
-destroy. Another node is another parameter.
+destroy. Another node is another parameter. In a process whose NVML is the simulator's shared
+library (``test_shared_library.py`` starts one) the nodes are behind that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,35 +20,51 @@ from jupyter_mig.core.geometry import Gpu, Identity, Instance, Profile, Spec
 from jupyter_mig.nvml.driver import open_driver
 from jupyter_mig.nvml.port import HardwarePort
 from jupyter_mig.nvml.simulated import known_models
+from jupyter_mig.nvml.simulated.exported import NODE_VARIABLE, STATE_VARIABLE
+from tests.nvml.nodes import THROUGH_LIBRARY
 
+Open = Callable[[str], HardwarePort]
+
+BEHIND_LIBRARY = "library:"
 WRITABLE = [
-    *(f"simulated:1x{model}?time_scale=0" for model in known_models()),
-    "simulated:1xA100-SXM4-80GB?time_scale=0&driver=535",
-    "simulated:1xGB200?time_scale=0&driver=575",
+    f"{BEHIND_LIBRARY if THROUGH_LIBRARY else 'simulated:'}{node}"
+    for node in (
+        *(f"1x{model}?time_scale=0" for model in known_models()),
+        "1xA100-SXM4-80GB?time_scale=0&driver=535",
+        "1xGB200?time_scale=0&driver=575",
+    )
 ]
-READABLE = [*WRITABLE, "nvml"]
+READABLE = [*WRITABLE, *([] if THROUGH_LIBRARY else ["nvml"])]
 
 
-def opened(name: str) -> Iterator[HardwarePort]:
-    """The driver of that name; skipped, saying why, where the machine has no such hardware."""
-    try:
-        driver = open_driver(name)
-    except errors.NoDriver as error:
-        pytest.skip(f"No real NVML here to hold the driver against: {error.message}")
-    with closing(driver):
-        yield driver
+@pytest.fixture
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """Opens the driver of a name; skips, saying why, where the machine has no such hardware."""
+    with ExitStack() as stack:
+
+        def open_it(name: str) -> HardwarePort:
+            if name.startswith(BEHIND_LIBRARY):
+                monkeypatch.setenv(NODE_VARIABLE, name.removeprefix(BEHIND_LIBRARY))
+                monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "silicon.json"))
+                name = "nvml"
+            try:
+                return stack.enter_context(closing(open_driver(name)))
+            except errors.NoDriver as error:
+                pytest.skip(f"No real NVML here to hold the driver against: {error.message}")
+
+        yield open_it
 
 
 @pytest.fixture(params=READABLE)
-def readable(request: pytest.FixtureRequest) -> Iterator[HardwarePort]:
+def readable(request: pytest.FixtureRequest, opened: Open) -> HardwarePort:
     """A driver on some node."""
-    yield from opened(request.param)
+    return opened(request.param)
 
 
 @pytest.fixture(params=WRITABLE)
-def driver(request: pytest.FixtureRequest) -> Iterator[HardwarePort]:
+def driver(request: pytest.FixtureRequest, opened: Open) -> HardwarePort:
     """A driver on a node with one empty GPU that is ours."""
-    yield from opened(request.param)
+    return opened(request.param)
 
 
 @pytest.fixture
@@ -63,9 +81,12 @@ def expected(gpu: Gpu, profile: Profile, start: int, identity: Identity) -> Inst
     )
 
 
-def test_the_driver_names_itself(readable: HardwarePort) -> None:
-    """Simulation is never mistaken for hardware."""
-    assert readable.simulated == readable.name.startswith("simulated:")
+@pytest.mark.parametrize("name", READABLE)
+def test_the_driver_names_itself(name: str, opened: Open) -> None:
+    """Simulation is never mistaken for hardware, wherever it was loaded from."""
+    driver = opened(name)
+    assert driver.simulated == (name != "nvml")
+    assert driver.name == ("nvml" if name.startswith(BEHIND_LIBRARY) else name)
 
 
 def test_gpus_are_described(readable: HardwarePort) -> None:

@@ -13,7 +13,6 @@ from .library import Library
 from .machine import Machine
 from .node import Node
 from .processes import boot_id
-from .session import Session
 from .silicon import fresh
 from .spec import NodeSpec, parse
 from .storage import File, Memory, StateError, Storage
@@ -47,13 +46,10 @@ def installed(
     chosen = {"time_scale": time_scale, "privileged": privileged, "monitor": monitor}
     given = {name: value for name, value in chosen.items() if value is not None}
     wanted = replace(parse(spec) if isinstance(spec, str) else spec, **given)
-    storage = _storage(wanted, state)
-    machine = Machine(wanted.models, storage, wanted.time_scale, wanted.driver)
-    _lay_out(machine, wanted)
-    session = Session(machine, privileged=wanted.privileged, monitor=wanted.monitor)
+    machine = opened(wanted, state)
     node = Node(wanted, machine)
     try:
-        with _in_place_of_pynvmls(Library(session)):
+        with _in_place_of_pynvmls(Library.of(machine, wanted)):
             yield node
     finally:
         if state is None:
@@ -73,19 +69,22 @@ def attached(state: Path) -> Node:
     return Node(spec, Machine(spec.models, storage, spec.time_scale, spec.driver))
 
 
-def _storage(spec: NodeSpec, state: Path | None) -> Storage:
-    if state is None:
-        return Memory(fresh(spec, boot_id()))
-    return File.opened(state, spec)
-
-
-def _lay_out(machine: Machine, spec: NodeSpec) -> None:
+def opened(spec: NodeSpec, state: Path | None) -> Machine:
+    """The hardware that a file holds, or new hardware. Raises StateError."""
+    machine = Machine(spec.models, _storage(spec, state), spec.time_scale, spec.driver)
     try:
         machine.lay_out()
     except OSError as error:
         raise StateError(
             f"the simulated driver's files and nodes cannot be laid out in {spec.root}: {error}"
         ) from error
+    return machine
+
+
+def _storage(spec: NodeSpec, state: Path | None) -> Storage:
+    if state is None:
+        return Memory(fresh(spec, boot_id()))
+    return File.opened(state, spec)
 
 
 @contextmanager

@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from jupyter_mig.nvml.facts import SIMULATION_MARK
+
 from .codes import TEXTS, Code, Returned
 from .compute_instance_calls import COMPUTE_INSTANCE
 from .device_calls import DEVICE
 from .drivers import DriverVersion
 from .gpu_instance_calls import GPU_INSTANCE
+from .machine import Machine
 from .mig_device_calls import MIG_DEVICE
 from .session import Session
+from .spec import NodeSpec
 from .system_calls import SYSTEM
 from .table import Definition, target
 from .unanswered_calls import UNANSWERED
 
 _TABLES = (SYSTEM, DEVICE, MIG_DEVICE, GPU_INSTANCE, COMPUTE_INSTANCE, UNANSWERED)
-_WITHOUT_INIT = frozenset({"nvmlInit", "nvmlInit_v2", "nvmlInitWithFlags"})
+INITS = frozenset({"nvmlInit", "nvmlInit_v2", "nvmlInitWithFlags"})
 _ALWAYS = "nvmlShutdown"
 _TAKE_TIME = frozenset(
     {
@@ -42,14 +46,35 @@ def functions(driver: DriverVersion) -> dict[str, Definition]:
     }
 
 
+class ErrorString:
+    """``nvmlErrorString``: works without init, and gives text instead of a code."""
+
+    restype: Any = None
+
+    def __call__(self, code: Any) -> bytes:
+        """The library's text for a code."""
+        return TEXTS.get(int(getattr(code, "value", code)), TEXTS[Code.UNKNOWN]).encode()
+
+
 class Library:
     """Has the C functions as attributes, and no others: a missing one is an AttributeError."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        setattr(self, SIMULATION_MARK, True)
         self.nvmlErrorString = ErrorString()
         for name, definition in functions(session.machine.driver).items():
             setattr(self, name, Function(session, definition))
+
+    @classmethod
+    def of(cls, machine: Machine, spec: NodeSpec) -> Library:
+        """That of a program with the privileges that the node gives its caller."""
+        return cls(Session(machine, privileged=spec.privileged, monitor=spec.monitor))
+
+    @property
+    def is_initialised(self) -> bool:
+        """Whether somebody's ``nvmlInit`` has not had its ``nvmlShutdown`` yet."""
+        return self._session.is_initialised
 
     def unload(self) -> None:
         """Make functions that somebody kept answer Uninitialized."""
@@ -79,23 +104,13 @@ class Function:
         session, (name, arguments, body) = self._session, self._definition
         if len(raw) != len(arguments):
             raise TypeError(f"{name} takes {len(arguments)} arguments, not {len(raw)}")
-        if name not in _WITHOUT_INIT:
+        if name not in INITS:
             session.require_initialised()
         if name != _ALWAYS:
             session.require_driver()
         values = [convert(session, one) for convert, one in zip(arguments, raw, strict=True)]
         session.machine.meet_faults(name, *target(values))
         body(session, *values)
-
-
-class ErrorString:
-    """``nvmlErrorString``: works without init, and gives text instead of a code."""
-
-    restype: Any = None
-
-    def __call__(self, code: Any) -> bytes:
-        """The library's text for a code."""
-        return TEXTS.get(int(getattr(code, "value", code)), TEXTS[Code.UNKNOWN]).encode()
 
 
 def _refuse_on_event_loop(name: str) -> None:

@@ -43,6 +43,11 @@ class Session:
             self._initialised = 0
             self._handles.forget()
 
+    @property
+    def is_initialised(self) -> bool:
+        """Whether an ``nvmlInit`` has not had its ``nvmlShutdown`` yet."""
+        return self._initialised > 0
+
     def require_initialised(self) -> None:
         """Refuse calls before the first ``nvmlInit`` and after the last ``nvmlShutdown``."""
         if not self._initialised:

@@ -1,0 +1,92 @@
+"""The simulated NVML as a shared library, for programs that are not Python.
+
+::
+
+    python -m jupyter_mig.nvml.simulated.shared_library --output DIR
+    LD_LIBRARY_PATH=DIR JUPYTER_MIG_SIMULATED_NODE=2xA100-SXM4-40GB some-monitor
+
+It is this package in an embedded Python interpreter (cffi's embedding), with the same C functions
+as :mod:`.library` has. It needs cffi, a C compiler, and a Python with a shared ``libpython``;
+a Python program that loads it must be of the version that built it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from shutil import copyfile
+
+from .exported import prototypes
+
+LIBRARY = "libnvidia-ml.so.1"
+_MODULE = "_jupyter_mig_simulated_nvml"
+
+_BEGIN = """
+import sys
+sys.path.extend(path for path in {paths!r} if path not in sys.path)
+from jupyter_mig.nvml.simulated import exported
+from {module} import ffi
+exported.bind(ffi)
+"""
+
+
+class CannotBuild(RuntimeError):
+    """The shared library cannot be built here; the message says what is missing."""
+
+
+def build(directory: Path) -> Path:
+    """Build ``libnvidia-ml.so.1`` in the directory, and a link to it for linkers; gives its path.
+
+    Raises CannotBuild without cffi or without a shared libpython.
+    """
+    try:
+        from cffi import FFI
+    except ImportError as error:
+        raise CannotBuild(
+            "cffi is missing: pip install 'jupyter-mig[simulator-library]'"
+        ) from error
+    if not sysconfig.get_config_var("Py_ENABLE_SHARED"):
+        raise CannotBuild(f"{sys.executable} has no shared libpython to embed")
+    ffi = FFI()
+    ffi.embedding_api(prototypes())
+    folder = sysconfig.get_config_var("LIBDIR")
+    ffi.set_source(
+        _MODULE,
+        "",
+        library_dirs=[folder],
+        runtime_library_dirs=[folder],
+        extra_link_args=[f"-Wl,-soname,{LIBRARY}"],
+    )
+    ffi.embedding_init_code(_BEGIN.format(paths=_paths(), module=_MODULE))
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        built = ffi.compile(tmpdir=scratch, target=LIBRARY)
+        copyfile(built, directory / LIBRARY)
+    linker_name = directory / LIBRARY.removesuffix(".1")
+    linker_name.unlink(missing_ok=True)
+    linker_name.symlink_to(LIBRARY)
+    return directory / LIBRARY
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Build, and say where."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+    chosen = parser.parse_args(arguments)
+    try:
+        sys.stdout.write(f"{build(chosen.output.absolute())}\n")
+    except CannotBuild as error:
+        parser.exit(1, f"{error}\n")
+
+
+def _paths() -> list[str]:
+    """Where the embedded interpreter, which knows no virtual environment, finds our imports."""
+    return [path for path in sys.path if path]
+
+
+if __name__ == "__main__":
+    main()
