@@ -23,7 +23,7 @@ from jupyter_mig.nvml import simulated
 from jupyter_mig.nvml.driver import Driver
 
 NODE = "1xA100-SXM4-40GB?time_scale=0"
-QUICK_RULES = Rules(rebind_grace=0.1, bind_grace=20, retry_first=0.01, term_grace=0.2)
+QUICK_RULES = Rules(rebind_grace=0.25, bind_grace=20, retry_first=0.01, term_grace=0.2)
 QUICK_SETTINGS = Settings(observe=60, write_retry=0.05)
 
 

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jupyter_mig.broker.log import EventLog, Record
+from jupyter_mig.broker.recovery import recover, set_aside
+from jupyter_mig.broker.seam import Uninterrupted
+from jupyter_mig.core import events
+from jupyter_mig.core.leases import Holder
+from jupyter_mig.core.ledger import Ledger
+from jupyter_mig.core.rules import Rules
+
+RULES = Rules()
+PAST = [
+    Record(1.0, events.BrokerStarted("boot")),
+    Record(
+        2.0,
+        events.SlicesRequested(
+            (events.Ask("l", "k", 0, Holder("1:1"), "1g.5gb", patience_seconds=None),)
+        ),
+    ),
+]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A log with a past."""
+    log = EventLog(tmp_path / "log.sqlite", Uninterrupted(), "boot")
+    log.append(PAST)
+    log.close()
+    return tmp_path / "log.sqlite"
+
+
+def recovered(path: Path) -> tuple[Ledger, str]:
+    """The ledger that a log leads to, and the name of the log that it replaced."""
+    log, ledger = recover(path, RULES, "boot", Uninterrupted())
+    predecessor = log.predecessor
+    log.close()
+    return ledger, predecessor
+
+
+def test_the_state_is_the_replay_of_the_log(path: Path) -> None:
+    """A recovered ledger equals one that lived through the same events."""
+    lived = Ledger(RULES)
+    for record in PAST:
+        lived.handle(record.event, record.at_seconds)
+    assert recovered(path)[0].state == lived.state
+
+
+def test_a_snapshot_and_the_rest_lead_to_the_same_state(path: Path) -> None:
+    """Shortening a log does not change what it says."""
+    before = recovered(path)[0]
+    log = EventLog(path, Uninterrupted(), "boot")
+    log.shorten(before.snapshot())
+    more = Record(3.0, events.LeaseReleased("l"))
+    log.append([more])
+    log.close()
+    before.handle(more.event, more.at_seconds)
+    assert recovered(path)[0].state == before.state
+
+
+def test_an_unreadable_log_is_set_aside(path: Path) -> None:
+    """It is renamed with all it says, and a new one knows its name, now and later."""
+    content = b"no log at all" * 100
+    path.write_bytes(content)
+    ledger, predecessor = recovered(path)
+    assert ledger.state == Ledger(RULES).state
+    assert (path.parent / predecessor).read_bytes() == content
+    assert recovered(path)[1] == predecessor
+
+
+def test_a_snapshot_that_is_no_state_is_corrupt(path: Path) -> None:
+    """A log whose past cannot be lived through again is set aside, too."""
+    log = EventLog(path, Uninterrupted(), "boot")
+    log.shorten(b'{"counter": "many"}')
+    log.close()
+    assert recovered(path)[1].startswith("log.sqlite.corrupt-")
+
+
+def test_nothing_is_overwritten_when_logs_are_set_aside(tmp_path: Path) -> None:
+    """Three unreadable logs within one second are three files."""
+    kept = set()
+    for number in range(3):
+        path = tmp_path / "log.sqlite"
+        path.write_text(str(number))
+        path.with_name("log.sqlite-wal").write_text(f"wal {number}")
+        kept.add(set_aside(path))
+    assert sorted(file.read_text() for file in kept) == ["0", "1", "2"]
+    assert len(list(tmp_path.glob("*-wal"))) == 3
