@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 import threading
 import webbrowser
 from collections.abc import Mapping
@@ -45,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     driver = settings.driver(arguments.driver, os.environ)
     settings.require_lab()
     opened = notebook.lay_out(arguments.dir)
-    with until_interrupted(), tempfile.TemporaryDirectory(prefix="jupyter-mig-demo-") as private:
+    with until_interrupted(), settings.private_directory() as private:
         environ = settings.environment(
             os.environ, Path(private), driver, fresh=not arguments.my_settings
         )
@@ -61,7 +60,7 @@ def _serve(environ: Mapping[str, str], opened: Path, arguments: argparse.Namespa
     lab = Lab(environ, opened.parent, arguments.port, arguments.lab_arguments)
     try:
         address = lab.address(opened.name)
-        _announce(environ[settings.DRIVER], opened, address)
+        _announce(Node=environ[settings.DRIVER], Notebook=opened, Log=lab.log, JupyterLab=address)
         if not arguments.no_browser:
             # A thread, because some browsers keep the caller until they are closed.
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
@@ -73,13 +72,8 @@ def _serve(environ: Mapping[str, str], opened: Path, arguments: argparse.Namespa
         lab.stop()
 
 
-def _announce(driver: str, opened: Path, address: str) -> None:
-    print(
-        f"{SIMULATED}",
-        f"Node       {driver}",
-        f"Notebook   {opened}",
-        f"JupyterLab {address}",
-        "Ctrl-C stops JupyterLab, its kernels and the broker.",
-        sep="\n",
-        flush=True,
-    )
+def _announce(**facts: object) -> None:
+    print(SIMULATED)
+    for name, fact in facts.items():
+        print(f"{name:<10} {fact}")
+    print("Ctrl-C stops JupyterLab, its kernels and the broker.", flush=True)

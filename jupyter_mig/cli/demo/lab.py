@@ -16,6 +16,9 @@ from jupyter_mig.errors import JupyterMigError
 _PATIENCE_SECONDS = 15
 """What its shutdown may take; kernels get 5 seconds each, in parallel."""
 
+_LAST_WORDS = 20
+"""Lines of its log that are shown when it ends by itself."""
+
 
 class Lab:
     """JupyterLab on a directory, listening on the loopback interface with a token of its own."""
@@ -29,14 +32,18 @@ class Lab:
     ) -> None:
         self._token = secrets.token_hex(24)
         self._runtime = Path(environ["JUPYTER_RUNTIME_DIR"])
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *_options(directory, port), *arguments],
-            env={**environ, "JUPYTER_TOKEN": self._token},
-            cwd=directory,
-            stdin=subprocess.DEVNULL,
-            # Ctrl-C is for us alone: Lab would ask whether it is meant, and its kernels die of it.
-            start_new_session=True,
-        )
+        self.log = self._runtime / "jupyterlab.log"
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "jupyterlab", *_options(directory, port), *arguments],
+                env={**environ, "JUPYTER_TOKEN": self._token},
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C is for us alone: Lab would ask whether it is meant, kernels would die.
+                start_new_session=True,
+            )
 
     def address(self, notebook: str) -> str:
         """The URL that opens ``notebook``, once the server listens."""
@@ -66,9 +73,10 @@ class Lab:
             self._process.wait()
 
     def _ended(self) -> JupyterMigError:
+        last = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_WORDS:]
         return JupyterMigError(
             f"JupyterLab ended by itself with status {self._process.returncode}.",
-            next_step="Its own words are above.",
+            situation="\n".join(last),
         )
 
 
@@ -76,7 +84,6 @@ def _options(directory: Path, port: int | None) -> list[str]:
     options = [
         "--no-browser",  # opened by us, when it answers and with the user's own environment
         f"--ServerApp.root_dir={directory}",
-        "--Application.log_level=WARN",
     ]
     if port is not None:
         options.append(f"--port={port}")

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,13 @@ _SIMULATED = "simulated:"
 
 _QUIET_LAB = {"fetchNews": "false", "checkForUpdates": False}
 """A first start of JupyterLab asks about news; the demo has its own first thing to say."""
+
+
+def private_directory() -> tempfile.TemporaryDirectory[str]:
+    """Where everything goes that ends with the demo. In /tmp whatever ``TMPDIR`` says: the path of
+    the broker's socket in it has a limit of 107 bytes.
+    """
+    return tempfile.TemporaryDirectory(prefix="jupyter-mig-demo-", dir="/tmp")
 
 
 def driver(wanted: str | None, environ: Mapping[str, str]) -> str:

@@ -31,6 +31,8 @@ class Demo:
         assert process.stdout is not None
         for line in process.stdout:
             self.said.append(line.rstrip("\n"))
+            if line.startswith("Log "):
+                self.log = Path(line.split()[1])
             if found := ADDRESS.match(line):
                 self.url, self.token = found.groups()
                 return
@@ -49,10 +51,10 @@ class Demo:
 
 @contextmanager
 def started(directory: Path, *arguments: str) -> Iterator[Demo]:
-    """A demo of its own temporary directory, by which its processes are known."""
+    """A demo with a home of its own, by which its processes are known."""
     environ = {name: text for name, text in os.environ.items() if not name.startswith("JUPYTER")}
     with tempfile.TemporaryDirectory(prefix="d-", dir="/tmp") as place:
-        environ |= {"TMPDIR": place, "HOME": place, "PYTHONUNBUFFERED": "1"}
+        environ |= {"HOME": place, "PYTHONUNBUFFERED": "1"}
         process = subprocess.Popen(
             [*MIG, "demo", "--no-browser", "--port", "0", "--dir", str(directory), *arguments],
             env=environ,
@@ -61,10 +63,11 @@ def started(directory: Path, *arguments: str) -> Iterator[Demo]:
             text=True,
         )
         try:
-            yield Demo(process)
+            demo = Demo(process)
+            yield demo
             process.wait(60)
             assert running(place) == {}
-            assert list(Path(place).glob("jupyter-mig-demo-*")) == []
+            assert not demo.log.exists()
         finally:
             process.kill()
             process.communicate()
@@ -96,6 +99,21 @@ def test_the_demo_ends_when_lab_is_shut_down(tmp_path: Path) -> None:
         )
         urllib.request.urlopen(request, timeout=30).close()
         assert demo.process.wait(60) == 0
+
+
+def test_a_lab_that_does_not_start_is_said(tmp_path: Path) -> None:
+    """Its last words are part of the message."""
+    done = subprocess.run(
+        [*MIG, "demo", "--no-browser", "--dir", str(tmp_path), "--", "--ServerApp.port=teapot"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    said = done.stderr.splitlines()
+    assert said[0].startswith("jupyter mig: JupyterLab ended by itself with status ")
+    assert "teapot" in done.stderr
 
 
 def test_without_jupyterlab_the_demo_says_what_to_install(tmp_path: Path) -> None:
