@@ -15,7 +15,7 @@ PYTEST_no = $(WITHOUT_BROWSER)
 PYTEST_yes =
 
 .NOTPARALLEL:
-.PHONY: help demo test check unit browser docs install chromium clean
+.PHONY: help demo test check unit browser docs bench install chromium clean
 
 help:
 	@echo "make demo     JupyterLab on a simulated node with two A100 (ARGS='--no-browser --port 8899')"
@@ -24,6 +24,7 @@ help:
 	@echo "make unit     the tests that need no browser"
 	@echo "make browser  the tests in JupyterLab and Chromium"
 	@echo "make docs     the manual, into docs/_build/html"
+	@echo "make bench    kernel starts with and without a slice, timed"
 	@echo "make clean    remove what was built (the virtual environment too)"
 
 demo: $(VENV)/.demo
@@ -49,6 +50,9 @@ browser: install chromium
 
 docs: install
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+bench: install
+	$(BIN)/python benchmarks/kernel_start.py $(ARGS)
 
 install: $(VENV)/.test
 
