@@ -66,10 +66,13 @@ def _gpu(
     yield terminal.paint(title, Ink.STRONG)
     if gpu.problem:
         yield from _trouble(f"cannot be used: {gpu.problem}", terminal)
-    if gpu.instances or gpu.mode == "dynamic":
+    if gpu.instances or (gpu.mode == "dynamic" and gpu.units):
         parts = drawing.stretches(gpu, room=_room(gpu, sizes))
         looks.update(part.look for part in parts)
         yield drawing.bar(parts, terminal)
+    elif not gpu.problem:
+        making = f"nvidia-smi mig -i {gpu.index} -cgi PROFILE -C"
+        yield from _trouble(f"no slices; an administrator makes them: {making}", terminal)
     for instance in gpu.instances:
         if drawing.look(instance) is Look.STUCK:
             yield from _trouble(_stuck(instance), terminal)

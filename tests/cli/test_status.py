@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from jupyter_mig.cli.status import lines
 from jupyter_mig.cli.terminal import Terminal
 from tests.cli.views import BROKER, gpu, instance, node, size
@@ -68,6 +70,14 @@ def test_a_slice_that_will_not_clear_names_its_suspects() -> None:
     stuck = instance("1g.5gb", 0, 1, state="condemned", suspects=(12, 34))
     page = list(lines(BROKER, Path("/s"), node(gpu(stuck)), Terminal()))
     assert "  1g.5gb will not clear: in use by pid 12, 34; it is retried" in page
+
+
+@pytest.mark.parametrize("mode", ["static", "dynamic"])
+def test_a_gpu_without_slices_says_how_to_make_them(mode: str) -> None:
+    """Where we may not: a static node, or a dynamic one whose placements we may not even know."""
+    page = list(lines(BROKER, Path("/s"), node(gpu(mode=mode, units=0, index=3)), Terminal()))
+    made = "  no slices; an administrator makes them: nvidia-smi mig -i 3 -cgi PROFILE -C"
+    assert made in page
 
 
 def test_slices_made_by_the_administrator_are_said_to_be() -> None:
