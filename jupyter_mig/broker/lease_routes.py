@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from typing import Annotated
 
 import msgspec
 
@@ -21,7 +20,7 @@ from jupyter_mig.broker.routes import Route
 from jupyter_mig.core import actions, events, queries
 from jupyter_mig.core.leases import USABLE, Lease, LeaseState
 from jupyter_mig.wire import codec
-from jupyter_mig.wire.messages import BindRequest, LeaseRequest, ResizeRequest
+from jupyter_mig.wire.messages import BindRequest, LeaseRequest, ResizeRequest, Seconds
 
 _UNDECIDED = (LeaseState.WAITING, LeaseState.CREATING)
 
@@ -30,7 +29,7 @@ class Look(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The query of a long poll: answer when the version is not ``seen``, or after the wait."""
 
     seen: int | None = None
-    wait_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0
+    wait_seconds: Seconds = 0
 
 
 class _LeaseRoute(Route):

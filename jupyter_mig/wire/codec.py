@@ -27,7 +27,7 @@ def decode(body: bytes, kind: type[Message]) -> Message:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         raise errors.BadRequest(_sentence(str(error))) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.BadRequest(f"The body is not JSON: {_plain(str(error))}") from None
 
 

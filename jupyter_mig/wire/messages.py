@@ -9,11 +9,14 @@ Times in views are seconds relative to the moment of the answer: no clock is sha
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 PROTOCOL = 1
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 LeaseStateName = Literal[
     "waiting", "creating", "doomed", "granted", "bound", "orphaned", "draining", "released"
@@ -30,24 +33,24 @@ class LeaseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``instead_of`` names the lease of a resize whose parked room may be used.
     """
 
-    kernel_id: str
-    size: str
-    label: str = ""
-    patience_seconds: float | None = 0
-    wait_seconds: float = 0
-    instead_of: str = ""
+    kernel_id: Name
+    size: Name
+    label: Annotated[str, msgspec.Meta(max_length=4096)] = ""
+    patience_seconds: Seconds | None = 0
+    wait_seconds: Seconds = 0
+    instead_of: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
 class BindRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``PUT /v1/leases/{id}/kernel``: tie a granted lease to the kernel process."""
 
-    pid: int
+    pid: Annotated[int, msgspec.Meta(ge=1)]
 
 
 class ResizeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``POST /v1/leases/{id}/resize``: keep room for ``size`` while the old kernel goes."""
 
-    size: str
+    size: Name
 
 
 class SliceView(msgspec.Struct, frozen=True):

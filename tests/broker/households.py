@@ -20,6 +20,7 @@ from jupyter_mig.core import events
 from jupyter_mig.core.leases import Holder, Lease, LeaseState
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.nvml import simulated
+from jupyter_mig.nvml.access import NOWHERE, AccessNodes
 from jupyter_mig.nvml.driver import Driver
 
 NODE = "1xA100-SXM4-40GB?time_scale=0"
@@ -71,8 +72,12 @@ class Household:
 @contextmanager
 def household(directory: Path, node: str = NODE) -> Iterator[Household]:
     """A household on a simulated node in memory."""
+    root = simulated.parse(node).root
+    access = AccessNodes.under(Path(root)) if root else NOWHERE
     with simulated.installed(node) as silicon:
-        driver = Driver(f"simulated:{node}", simulated=True)
+        driver = Driver(
+            f"simulated:{node}", simulated=True, access=access, destroy_patience_seconds=0.05
+        )
         try:
             yield Household(silicon, driver, directory / "log.sqlite")
         finally:

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_mig.broker.hardware import Hardware
+from jupyter_mig.broker.seam import Uninterrupted
+from jupyter_mig.broker.service import boottime
+from jupyter_mig.core import actions, events
+from jupyter_mig.core.geometry import Identity, Spec
+from jupyter_mig.nvml import simulated
+from tests.broker.households import Household, household
+
+ONE_G = 19
+"""The profile id of 1g.5gb."""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Household]:
+    """One simulated A100 whose instances have device nodes."""
+    with household(tmp_path, f"1xA100-SXM4-40GB?time_scale=0&root={tmp_path}") as found:
+        yield found
+
+
+def hands(home: Household, *, creates: bool = True, offers_unknown: bool = True) -> Hardware:
+    """A broker's hands on the node."""
+    return Hardware(home.driver, Uninterrupted(), creates=creates, offers_unknown=offers_unknown)
+
+
+def made(home: Household, hardware: Hardware) -> tuple[str, Identity]:
+    """A GPU's UUID and an instance just created on it."""
+    gpu_uuid = home.node.gpus[0].uuid
+    event = hardware.carry_out(actions.CreateInstance("i1", Spec(gpu_uuid, ONE_G, 6)))
+    assert isinstance(event, events.InstanceCreated)
+    return gpu_uuid, event.identity
+
+
+def test_an_instance_is_made_seen_and_destroyed(home: Household) -> None:
+    """Each call comes back as its event, and the silicon agrees."""
+    hardware = hands(home)
+    gpu_uuid, identity = made(home, hardware)
+    assert home.node.mig_uuids == (identity.mig_uuid,)
+    seen = hardware.carry_out(actions.ObserveGpu(gpu_uuid))
+    assert isinstance(seen, events.GpuObserved)
+    assert seen.creates
+    assert [found.identity for found in seen.instances] == [identity]
+    gone = hardware.carry_out(actions.DestroyInstance("i1", gpu_uuid, identity))
+    assert gone == events.InstanceDestroyed("i1")
+    assert home.instances == 0
+
+
+def test_a_creation_that_cannot_work_is_hopeless(home: Household) -> None:
+    """No permission is hopeless; no room is not."""
+    hardware = hands(home)
+    spec = Spec(home.node.gpus[0].uuid, ONE_G, 6)
+    home.node.inject(simulated.no_permission("nvmlDeviceCreateGpuInstanceWithPlacement"))
+    refused = hardware.carry_out(actions.CreateInstance("i1", spec))
+    assert isinstance(refused, events.CreateFailed)
+    assert refused.hopeless
+    assert refused.error.startswith("no-permission: ")
+    home.node.inject(simulated.no_room())
+    full = hardware.carry_out(actions.CreateInstance("i2", spec))
+    assert isinstance(full, events.CreateFailed)
+    assert not full.hopeless
+
+
+def test_who_keeps_an_instance_from_going_is_named(home: Household) -> None:
+    """A destroy that fails on In Use brings the pids along."""
+    hardware = hands(home)
+    gpu_uuid, identity = made(home, hardware)
+    assert identity.mig_uuid is not None
+    with home.node.cuda_client(identity.mig_uuid):
+        event = hardware.carry_out(actions.DestroyInstance("i1", gpu_uuid, identity))
+    assert isinstance(event, events.DestroyFailed)
+    assert event.suspects == (os.getpid(),)
+
+
+def test_a_gpu_that_is_gone_or_silent_is_a_failure(home: Household) -> None:
+    """A lost GPU and one that was never there answer GpuFailed, not an empty observation."""
+    hardware = hands(home)
+    for gpu_uuid in (home.node.gpus[0].uuid, "GPU-imagined"):
+        home.node.lose(0)
+        event = hardware.carry_out(actions.ObserveGpu(gpu_uuid))
+        assert isinstance(event, events.GpuFailed)
+        assert event.gpu_uuid == gpu_uuid
+
+
+def test_a_bug_in_the_driver_is_an_answer_too(home: Household) -> None:
+    """Even what is no DriverError becomes the one event that the ledger waits for."""
+    home.driver.close()
+    event = hands(home).carry_out(actions.CreateInstance("i1", Spec("GPU-x", ONE_G, 0)))
+    assert isinstance(event, events.CreateFailed)
+
+
+def test_two_users_brokers_do_not_claim_one_instance(home: Household) -> None:
+    """The second is refused until the first gives it back."""
+    home.node.create(0, "1g.5gb")
+    mine, theirs = hands(home, creates=False), hands(home, creates=False)
+    seen = mine.carry_out(actions.ObserveGpu(home.node.gpus[0].uuid))
+    assert isinstance(seen, events.GpuObserved)
+    gpu_uuid, identity = seen.gpu.uuid, seen.instances[0].identity
+    claim = actions.ClaimInstance("i1", gpu_uuid, identity)
+    assert home.driver.access_paths(gpu_uuid, identity), "there is nothing to lock"
+    assert mine.carry_out(claim) == events.InstanceClaimed("i1")
+    assert isinstance(theirs.carry_out(claim), events.ClaimFailed)
+    theirs.carry_out(actions.LockInstance("i1", gpu_uuid, identity))
+    mine.carry_out(actions.ReturnInstance("i1", gpu_uuid, identity))
+    assert theirs.carry_out(claim) == events.InstanceClaimed("i1")
+    theirs.close()
+
+
+def test_an_instance_that_somebody_uses_is_not_claimed(home: Household) -> None:
+    """A CUDA client on it, or a process with its node open; and no lock stays behind."""
+    uuid = home.node.create(0, "1g.5gb")
+    hardware = hands(home, creates=False)
+    seen = hardware.carry_out(actions.ObserveGpu(home.node.gpus[0].uuid))
+    assert isinstance(seen, events.GpuObserved)
+    claim = actions.ClaimInstance("i1", seen.gpu.uuid, seen.instances[0].identity)
+    with home.node.cuda_client(uuid):
+        assert isinstance(hardware.carry_out(claim), events.ClaimFailed)
+    (node, *_) = home.driver.access_paths(claim.gpu_uuid, claim.identity)
+    with node.open() as file, subprocess.Popen(["sleep", "60"], stdin=file) as user:
+        event = hardware.carry_out(claim)
+        assert isinstance(event, events.ClaimFailed)
+        assert str(user.pid) in event.error
+        look = actions.ObserveOccupants("i1", claim.gpu_uuid, claim.identity)
+        assert hardware.carry_out(look) == events.OccupantsObserved("i1", (user.pid,))
+        user.kill()
+    assert hardware.carry_out(claim) == events.InstanceClaimed("i1")
+    hardware.close()
+
+
+def test_only_the_owners_newer_processes_are_signalled() -> None:
+    """Not those from before the grant, not another user's, and not who is gone already."""
+    hands = Hardware.__new__(Hardware)
+    with subprocess.Popen(["sleep", "60"]) as old:
+        time.sleep(0.05)  # start times are known to ten milliseconds
+        granted_at = boottime()
+        with subprocess.Popen(["sleep", "60"]) as new, subprocess.Popen(["true"]) as gone:
+            gone.wait()
+            pids = (old.pid, new.pid, gone.pid)
+            uid = os.getuid()
+            kill, term = actions.Signal.KILL, actions.Signal.TERM
+            hands.signal_occupants(actions.SignalOccupants("i", uid + 1, pids, granted_at, kill))
+            assert new.poll() is None
+            hands.signal_occupants(actions.SignalOccupants("i", uid, pids, granted_at, term))
+            assert new.wait(10) == -signal.SIGTERM
+        assert old.poll() is None
+        old.kill()
+
+
+def test_instances_of_a_lost_log_are_not_offered(home: Household) -> None:
+    """The observation says so."""
+    event = hands(home, creates=False, offers_unknown=False).carry_out(
+        actions.ObserveGpu(home.node.gpus[0].uuid)
+    )
+    assert isinstance(event, events.GpuObserved)
+    assert not event.offers_unknown
