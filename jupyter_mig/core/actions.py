@@ -27,7 +27,7 @@ from jupyter_mig.core.geometry import Identity, Spec
 from jupyter_mig.core.leases import EndReason
 
 
-class Action(msgspec.Struct, frozen=True, tag_field="action", tag=True):
+class Action(msgspec.Struct, frozen=True, tag_field="action", tag=True, forbid_unknown_fields=True):
     """Base of all actions."""
 
 

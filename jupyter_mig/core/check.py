@@ -8,7 +8,7 @@ from itertools import combinations
 from jupyter_mig.core import line
 from jupyter_mig.core.leases import USABLE, WITH_INSTANCE, Lease, LeaseState
 from jupyter_mig.core.rules import Rules
-from jupyter_mig.core.state import Place, PlaceState, State
+from jupyter_mig.core.state import Parking, Place, PlaceState, State
 
 
 class BrokenInvariant(AssertionError):
@@ -20,6 +20,8 @@ def check(state: State, rules: Rules) -> None:
     for gpu_uuid in state.gpus:
         _no_overlap(state, gpu_uuid)
         _parkings_disjoint(state, gpu_uuid)
+    for parking in state.parkings.values():
+        _parked_room_is_kept(state, parking)
     for lease in state.leases.values():
         _lease_has_its_instance(state, lease)
         _lease_is_held(lease)
@@ -38,10 +40,7 @@ def _no_overlap(state: State, gpu_uuid: str) -> None:
     geometry = state.gpus[gpu_uuid].gpu.geometry
     taken = 0
     for place in state.on_gpu(gpu_uuid):
-        profile = geometry.by_id.get(place.spec.profile_id)
-        if profile is None or place.spec.start is None:
-            continue
-        window = profile.window(place.spec.start)
+        window = geometry.window(place.spec) or 0
         _require(not taken & window, f"{place.instance_id} overlaps another on {gpu_uuid}")
         taken |= window
 
@@ -51,6 +50,17 @@ def _parkings_disjoint(state: State, gpu_uuid: str) -> None:
     for one, other in combinations(state.parkings.values(), 2):
         shared = one.masks.get(gpu_uuid, 0) & other.masks.get(gpu_uuid, 0)
         _require(not shared or one.owner == other.owner, f"two parkings overlap on {gpu_uuid}")
+
+
+def _parked_room_is_kept(state: State, parking: Parking) -> None:
+    for gpu_uuid, mask in parking.masks.items():
+        for place in state.on_gpu(gpu_uuid) if gpu_uuid in state.gpus else ():
+            lease = state.lease_of(place)
+            inside = (state.gpus[gpu_uuid].gpu.geometry.window(place.spec) or 0) & mask
+            _require(
+                lease is None or not inside or lease.owner == parking.owner,
+                f"{place.instance_id} took room parked for {parking.key}",
+            )
 
 
 def _lease_has_its_instance(state: State, lease: Lease) -> None:
@@ -65,10 +75,15 @@ def _lease_has_its_instance(state: State, lease: Lease) -> None:
 
 
 def _lease_is_held(lease: Lease) -> None:
+    """Somebody lives on whom it hangs, or it is on its way out."""
     if lease.state is LeaseState.BOUND:
         _require(lease.kernel is not None, f"{lease.lease_id} is bound to nothing")
-    if lease.state in (LeaseState.WAITING, LeaseState.CREATING, LeaseState.GRANTED):
-        _require(not lease.requester_left, f"{lease.lease_id} waits for nobody")
+    elif lease.state not in (LeaseState.DOOMED, LeaseState.DRAINING):
+        _require(lease.kernel is None, f"{lease.lease_id} is {lease.state} with a kernel")
+        _require(not lease.requester_left, f"{lease.lease_id} is {lease.state} for nobody")
+    if lease.state in (LeaseState.GRANTED, LeaseState.ORPHANED):
+        _require(lease.deadline is not None, f"{lease.lease_id} is {lease.state} for ever")
+    _require(lease.state is not LeaseState.RELEASED, f"{lease.lease_id} is over and not filed")
 
 
 def _instance_has_a_reason(state: State, place: Place) -> None:
@@ -76,13 +91,18 @@ def _instance_has_a_reason(state: State, place: Place) -> None:
     needs = place.state in (PlaceState.HELD, PlaceState.CREATING, PlaceState.CLAIMING)
     if place.state is PlaceState.UNRESOLVED:
         needs = place.was is not PlaceState.DESTROYING
+    if place.state not in (PlaceState.CREATING, PlaceState.UNRESOLVED):
+        _require(place.identity is not None, f"{place.instance_id} is {place.state}, yet unknown")
     _require(
         has_lease == needs, f"{place.instance_id} is {place.state} with lease {place.lease_id}"
     )
     if place.state is PlaceState.IDLE and place.ours:
         _require(place.warm_until is not None, f"{place.instance_id} is ours and idle for ever")
-    if place.state is PlaceState.CONDEMNED:
-        _require(place.retry_at is not None or place.asked or place.ours, "condemned, forgotten")
+    lease = state.lease_of(place)
+    draining = lease is not None and lease.state is LeaseState.DRAINING
+    if draining or (place.state is PlaceState.CONDEMNED and not place.ours):
+        pending = place.retry_at is not None or place.asked
+        _require(pending, f"nobody looks whether {place.instance_id} is empty")
 
 
 def _one_lease_per_kernel(state: State) -> None:
@@ -94,16 +114,20 @@ def _one_lease_per_kernel(state: State) -> None:
 
 
 def _line_in_order(state: State, rules: Rules) -> None:
-    """Nobody at the head of the line waits although there is room."""
-    head = next(iter(state.waiting()), None)
-    if head is None:
-        return
-    mine = line.keys(state, head)
-    for name in line.wanted(state, rules, head.size):
-        free = next(line.idle(state, name, head.owner, mine), None)
-        _require(free is None, f"{head.lease_id} waits beside idle {name}")
+    """Nobody waits beside room, unless an elder was passed for too long and room is kept for it."""
+    for lease in state.waiting():
+        _nothing_free_for(state, rules, lease)
+        if state.now - lease.requested_at >= rules.overtake:
+            return
+
+
+def _nothing_free_for(state: State, rules: Rules, lease: Lease) -> None:
+    mine = line.keys(state, lease)
+    for name in line.wanted(state, rules, lease.size):
+        free = next(line.idle(state, name, lease.owner, mine), None)
+        _require(free is None, f"{lease.lease_id} waits beside idle {name}")
         for candidate in line.candidates(state, name, mine):
             _require(
                 not candidate.occupancy.room(candidate.profile),
-                f"{head.lease_id} waits beside room for {name}",
+                f"{lease.lease_id} waits beside room for {name}",
             )

@@ -39,7 +39,7 @@ def due(turn: Turn) -> None:
         if _is_due(turn, place.retry_at):
             place.retry_at = None
             _retry(turn, place)
-        elif _is_due(turn, place.warm_until):
+        if _is_due(turn, place.warm_until):
             turn.destroy(place)
     for gpu in turn.state.gpus.values():
         if _is_due(turn, gpu.observe_at):

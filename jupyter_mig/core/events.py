@@ -12,11 +12,20 @@ from jupyter_mig.core.geometry import Gpu, Identity, Instance
 from jupyter_mig.core.leases import Holder
 
 
-class Event(msgspec.Struct, frozen=True, tag_field="event", tag=True, omit_defaults=True):
-    """Base of all events."""
+class Event(
+    msgspec.Struct,
+    frozen=True,
+    tag_field="event",
+    tag=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+):
+    """Base of all events. A log with fields we do not know was written by a newer version: it is
+    refused, for to drop them would be to misread it.
+    """
 
 
-class Ask(msgspec.Struct, frozen=True):
+class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One wish for a slice. ``lease_id`` is chosen by the broker: ids come in with events.
     ``instead_of`` names the lease whose parked room may be used.
     """

@@ -12,7 +12,7 @@ from functools import cached_property
 import msgspec
 
 
-class Engines(msgspec.Struct, frozen=True):
+class Engines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Media engines, counted. A GPU has a fixed stock that its instances share out."""
 
     decoder: int = 0
@@ -38,7 +38,7 @@ class Engines(msgspec.Struct, frozen=True):
         )
 
 
-class Profile(msgspec.Struct, frozen=True):
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One GPU instance profile of one GPU model.
 
     ``profile_id`` is the id NVML uses everywhere except in ``GetGpuInstanceProfileInfo`` (that
@@ -60,7 +60,7 @@ class Profile(msgspec.Struct, frozen=True):
         return ((1 << self.width) - 1) << start
 
 
-class Geometry(msgspec.Struct, frozen=True, dict=True):
+class Geometry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """All profiles of one GPU model. ``dict=True`` is what lets the derived tables be cached."""
 
     profiles: tuple[Profile, ...] = ()
@@ -95,8 +95,13 @@ class Geometry(msgspec.Struct, frozen=True, dict=True):
         """Distinct (width, starts). Profiles that differ only in media engines share a shape."""
         return tuple(sorted({(p.width, p.starts) for p in self.profiles if p.starts}))
 
+    def window(self, spec: Spec) -> int | None:
+        """The memory slices of an instance, or None where its profile or start is not known."""
+        profile = self.by_id.get(spec.profile_id)
+        return None if profile is None or spec.start is None else profile.window(spec.start)
 
-class Spec(msgspec.Struct, frozen=True):
+
+class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where an instance is or shall be: what we plan with. Its live identity is another matter.
 
     ``start`` is None where an unprivileged reader may not learn it.
@@ -107,7 +112,7 @@ class Spec(msgspec.Struct, frozen=True):
     start: int | None = None
 
 
-class Identity(msgspec.Struct, frozen=True):
+class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What NVML calls a live instance. MIG UUIDs are reused by the next tenant of the slot:
     never key anything by them.
     """
@@ -116,8 +121,13 @@ class Identity(msgspec.Struct, frozen=True):
     ci_id: int | None = None
     mig_uuid: str | None = None
 
+    @property
+    def whole(self) -> bool:
+        """Whether CUDA can use it: there is a compute instance and so a MIG device."""
+        return self.ci_id is not None and self.mig_uuid is not None
 
-class Gpu(msgspec.Struct, frozen=True):
+
+class Gpu(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One GPU as discovered. ``minor`` numbers its capability files, ``index`` is NVML's."""
 
     uuid: str
@@ -129,7 +139,7 @@ class Gpu(msgspec.Struct, frozen=True):
     geometry: Geometry = Geometry()
 
 
-class Instance(msgspec.Struct, frozen=True):
+class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One GPU instance as observed.
 
     ``identity.ci_id`` is None for a GPU instance without a compute instance (half made or half

@@ -33,11 +33,23 @@ def instance_created(turn: Turn, event: InstanceCreated) -> None:
     if place is None:
         return
     for other in turn.state.on_gpu(place.spec.gpu_uuid):
-        settled = other.state not in (PlaceState.DESTROYING, PlaceState.UNRESOLVED)
-        if settled and other.identity and other.identity.gi_id == event.identity.gi_id:
-            turn.lose(other)  # NVML reuses an id only when its last bearer is gone
+        if other.identity and other.identity.gi_id == event.identity.gi_id:
+            _superseded(turn, other)
     place.identity = event.identity
     ready(turn, place)
+
+
+def _superseded(turn: Turn, place: Place) -> None:
+    """NVML has given its id to another instance, which it does only when the last bearer is gone.
+    Whatever the driver still answers about it is void.
+    """
+    if place.state is PlaceState.CLAIMING:
+        lease = turn.state.tenant(place)
+        turn.forget(place)
+        turn.hand_back(place)
+        back_in_line(turn, lease, "gone", hopeless=False, extra=turn.rules.failed_patience)
+    else:
+        turn.lose(place)
 
 
 def instance_claimed(turn: Turn, event: InstanceClaimed) -> None:
@@ -49,17 +61,15 @@ def instance_claimed(turn: Turn, event: InstanceClaimed) -> None:
 
 def ready(turn: Turn, place: Place) -> None:
     """The instance can be used from now on."""
-    lease = turn.state.lease_of(place)
+    lease = turn.state.tenant(place)
     place.become(PlaceState.HELD, turn.now)
-    if lease is None:
-        turn.let_go(place)
-    elif lease.state is LeaseState.DOOMED:
+    if lease.state is LeaseState.DOOMED:
         turn.end(lease, Trigger.MADE, EndReason.CANCELLED)
         place.lease_id = None
         turn.let_go(place)
     else:
         lease.move(Trigger.MADE, turn.now)
-        lease.granted_at = turn.now
+        lease.granted_at, lease.error = turn.now, ""
         lease.deadline = turn.now + turn.rules.bind_grace
         turn.do(Grant(lease.lease_id))
 
@@ -74,10 +84,8 @@ def create_failed(turn: Turn, event: CreateFailed) -> None:
 
 def not_made(turn: Turn, place: Place, error: str, *, hopeless: bool) -> None:
     """An instance that was to be never was."""
-    turn.state.instances.pop(place.instance_id)
-    lease = turn.state.lease_of(place)
-    if lease is None:
-        return
+    lease = turn.state.tenant(place)
+    turn.forget(place)
     lease.attempts += 1
     hopeless = hopeless or lease.attempts >= turn.rules.create_attempts
     back_in_line(turn, lease, error, hopeless=hopeless, extra=turn.rules.failed_patience)
@@ -109,16 +117,21 @@ def distrust(turn: Turn, gpu_uuid: str) -> None:
 
 
 def claim_failed(turn: Turn, event: ClaimFailed) -> None:
-    """Somebody else is on the instance: leave it for a while and look for another."""
+    """Somebody is on the instance. Leave one that exists anyway for a while; one of ours was
+    warm, nobody should be there, and it goes. Its request looks for another.
+    """
     place = _find(turn, event.instance_id, PlaceState.CLAIMING)
     if place is None:
         return
-    lease = turn.state.lease_of(place)
+    lease = turn.state.tenant(place)
     place.lease_id = None
-    place.become(PlaceState.IDLE, turn.now)
-    place.retry_at = turn.now + CLAIM_RETRY_SECONDS
-    if lease is not None:
-        back_in_line(turn, lease, event.error, hopeless=False, extra=0.0)
+    if place.ours:
+        turn.destroy(place)
+    else:
+        place.become(PlaceState.IDLE, turn.now)
+        place.retry_at = turn.now + CLAIM_RETRY_SECONDS
+    extra = turn.rules.failed_patience if place.ours else 0.0
+    back_in_line(turn, lease, event.error, hopeless=False, extra=extra)
 
 
 def instance_destroyed(turn: Turn, event: InstanceDestroyed) -> None:
@@ -146,15 +159,24 @@ def occupants_observed(turn: Turn, event: OccupantsObserved) -> None:
     place = _find(turn, event.instance_id, PlaceState.HELD, PlaceState.CONDEMNED)
     if place is None or not place.asked:
         return
-    place.asked, place.suspects = False, event.pids
     lease = turn.state.lease_of(place)
+    place.asked, place.suspects = False, _present(lease, event.pids)
     if lease is None:
         _condemned_observed(turn, place, empty=not event.pids)
-    elif lease.state is LeaseState.DRAINING and not event.pids:
+    elif event.pids or lease.kernel is not None:
+        _clear_out(turn, lease, place)
+    else:
         turn.let_go(place)
         turn.end(lease, Trigger.EMPTY, EndReason.RELEASED)
-    elif lease.state is LeaseState.DRAINING:
-        _clear_out(turn, lease, place)
+
+
+def _present(lease: Lease | None, pids: tuple[int, ...]) -> tuple[int, ...]:
+    """Who is on the instance. A kernel that lives may start to compute there at any moment, so it
+    counts even while NVML does not list it.
+    """
+    if lease is None or lease.kernel is None or lease.kernel_pid is None:
+        return pids
+    return tuple(sorted({*pids, lease.kernel_pid}))
 
 
 def _condemned_observed(turn: Turn, place: Place, *, empty: bool) -> None:
@@ -166,21 +188,24 @@ def _condemned_observed(turn: Turn, place: Place, *, empty: bool) -> None:
 
 
 def _clear_out(turn: Turn, lease: Lease, place: Place) -> None:
-    """Ask the processes left on a draining slice to leave, then make them, then give up on it."""
+    """Ask the processes left on a draining slice to leave, then make them, then give up on it;
+    in this order, however late the driver could say that they are there.
+    """
     draining_for = turn.now - lease.since
-    if draining_for >= turn.rules.condemn_after:
+    if place.signalled is Signal.KILL and draining_for >= turn.rules.condemn_after:
         turn.end(lease, Trigger.CONDEMNED, EndReason.RELEASED)
         turn.condemn(place)
         return
-    signal = Signal.TERM if draining_for < turn.rules.term_grace else Signal.KILL
-    if place.signalled is not signal:
-        place.signalled = signal
-        _signal(turn, lease, place, signal)
+    if place.signalled is None:
+        _signal(turn, lease, place, Signal.TERM)
+    elif draining_for >= turn.rules.term_grace:
+        _signal(turn, lease, place, Signal.KILL)  # each time: there may be new ones
     place.failures += 1
     place.retry_at = turn.now + min(turn.rules.backoff(place.failures), turn.rules.term_grace)
 
 
 def _signal(turn: Turn, lease: Lease, place: Place, signal: Signal) -> None:
+    place.signalled = signal
     granted_at = lease.granted_at if lease.granted_at is not None else turn.now
     turn.do(SignalOccupants(place.instance_id, lease.owner, place.suspects, granted_at, signal))
 

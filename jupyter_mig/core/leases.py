@@ -82,9 +82,7 @@ TRANSITIONS: Mapping[LeaseState, Mapping[Trigger, LeaseState]] = MappingProxyTyp
         },
         _S.DOOMED: {
             _T.MADE: _S.RELEASED,
-            _T.FAILED: _S.RELEASED,
             _T.HOPELESS: _S.RELEASED,
-            _T.END: _S.DOOMED,
             **_GONE,
         },
         _S.GRANTED: {
@@ -110,7 +108,6 @@ TRANSITIONS: Mapping[LeaseState, Mapping[Trigger, LeaseState]] = MappingProxyTyp
             **_GONE,
         },
         _S.DRAINING: {
-            _T.END: _S.DRAINING,
             _T.EMPTY: _S.RELEASED,
             _T.LOST: _S.RELEASED,
             _T.CONDEMNED: _S.RELEASED,

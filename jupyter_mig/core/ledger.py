@@ -74,10 +74,13 @@ class Ledger:
         self.state = state or State()
 
     def handle(self, event: events.AnyEvent, now: float) -> list[AnyAction]:
-        """Take in what happened at ``now`` (seconds; a clock that went back is held still) and
-        say what is to be done.
+        """Take in what happened at ``now`` (seconds; a clock that went back is held still, but
+        for a reboot, which starts it again) and say what is to be done.
         """
-        self.state.now = max(self.state.now, float(now))
+        restarted = isinstance(event, events.BrokerStarted) and observations.rebooted(
+            self.state, event
+        )
+        self.state.now = float(now) if restarted else max(self.state.now, float(now))
         turn = Turn(self.state, self.rules)
         before = self.state.counter
         HANDLERS[type(event)](turn, event)

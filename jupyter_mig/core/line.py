@@ -3,8 +3,9 @@
 Rules of service, in order:
 
 1. Requests are tried in the order they were made; the first that fits is served first.
-2. Smaller requests may pass a blocked one for ``rules.overtake`` seconds; after that the line
-   stands still behind its head, so that nothing starves. Room parked for a request is its own.
+2. Others may pass a blocked request for ``rules.overtake`` seconds; after that the GPUs and the
+   existing instances it could use are kept for it, so that nothing starves and nobody waits for
+   room that could not help. Room parked for a request is its own.
 3. A request takes, of the profiles that satisfy it, the smallest for which there is room: an
    existing instance (warm or static) before a new one, a new one before clearing warm ones away.
 """
@@ -21,6 +22,8 @@ from jupyter_mig.core.placement import Candidate, choose
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import GpuState, Parking, Place, PlaceState, State
 from jupyter_mig.core.turn import Turn
+
+_NOTHING: frozenset[str] = frozenset()
 
 
 def offers(state: State) -> Iterator[sizes.Offer]:
@@ -67,12 +70,16 @@ def keys(state: State, lease: Lease) -> frozenset[str]:
 
 
 def candidates(
-    state: State, name: str, keys: frozenset[str], without: frozenset[str] = frozenset()
+    state: State,
+    name: str,
+    keys: frozenset[str],
+    without: frozenset[str] = _NOTHING,
+    closed: frozenset[str] = _NOTHING,
 ) -> Iterator[Candidate]:
-    """GPUs on which an instance of profile ``name`` might be made."""
+    """GPUs on which an instance of profile ``name`` might be made, those in ``closed`` apart."""
     for uuid, gpu in state.gpus.items():
         profile = gpu.gpu.geometry.by_name.get(name)
-        if profile is not None and profile.starts and _usable(gpu):
+        if profile is not None and profile.starts and _usable(gpu) and uuid not in closed:
             occupancy = state.occupancy(uuid, without=without, keys=keys)
             yield Candidate(uuid, gpu.gpu.index, profile, occupancy)
 
@@ -81,8 +88,12 @@ def _usable(gpu: GpuState) -> bool:
     return gpu.creates and gpu.trusted and not gpu.problem
 
 
-def idle(state: State, name: str, owner: int, keys: frozenset[str]) -> Iterator[Place]:
-    """Existing instances of profile ``name`` that ``owner`` may be given."""
+def idle(
+    state: State, name: str, owner: int, keys: frozenset[str], closed: frozenset[str] = _NOTHING
+) -> Iterator[Place]:
+    """Existing instances of profile ``name`` that ``owner`` may be given, unless the name or their
+    GPU is in ``closed``.
+    """
     kept = {
         instance_id
         for parking in state.parkings.values()
@@ -90,31 +101,59 @@ def idle(state: State, name: str, owner: int, keys: frozenset[str]) -> Iterator[
         for instance_id in parking.instances
     }
     for place in state.instances.values():
-        if place.state is PlaceState.IDLE and place.profile_name == name:
-            gpu = state.gpus[place.spec.gpu_uuid]
-            free = not place.busy and place.retry_at is None and place.instance_id not in kept
-            if free and place.warm_owner in (None, owner) and gpu.trusted and not gpu.problem:
-                yield place
+        if (
+            place.profile_name == name
+            and place.instance_id not in kept
+            and closed.isdisjoint((name, place.spec.gpu_uuid))
+            and _on_offer(state, place, owner)
+        ):
+            yield place
+
+
+def _on_offer(state: State, place: Place, owner: int) -> bool:
+    gpu = state.gpus[place.spec.gpu_uuid]
+    quiet = place.state is PlaceState.IDLE and not place.busy and place.retry_at is None
+    return quiet and place.warm_owner in (None, owner) and gpu.trusted and not gpu.problem
 
 
 def serve(turn: Turn) -> None:
-    """Give room to whoever can have it."""
-    blocked = False
+    """Give room to whoever can have it. Who wants what an elder could not have is not tried: room
+    only shrinks while the line is served.
+    """
+    closed = _NOTHING
+    in_vain: set[tuple[str, int | None]] = set()
+    owners = {place.warm_owner for place in turn.state.instances.values()}
     for lease in turn.state.waiting():
-        may_pass = not blocked or not keys(turn.state, lease).isdisjoint(turn.state.parkings)
-        if may_pass and not _place(turn, lease):
-            blocked = blocked or turn.now - lease.requested_at >= turn.rules.overtake
+        wish = (lease.size, lease.owner if lease.owner in owners else None)
+        privileged = not keys(turn.state, lease).isdisjoint(turn.state.parkings)
+        if wish in in_vain and not privileged:
+            continue
+        if not _place(turn, lease, _NOTHING if privileged else closed):
+            in_vain.add(wish)
+            if turn.now - lease.requested_at >= turn.rules.overtake:
+                closed |= _of_use(turn.state, turn.rules, lease.size)
 
 
-def _place(turn: Turn, lease: Lease) -> bool:
-    names = wanted(turn.state, turn.rules, lease.size)
-    return any(_take_idle(turn, lease, name) or _make(turn, lease, name) for name in names) or any(
-        _clear_warm(turn, lease, name) for name in names
+def _of_use(state: State, rules: Rules, size: str) -> frozenset[str]:
+    """What a request of that size could use: names of existing instances, and GPUs."""
+    names = wanted(state, rules, size)
+    gpus = (
+        uuid
+        for uuid, gpu in state.gpus.items()
+        if gpu.creates and not gpu.gpu.geometry.by_name.keys().isdisjoint(names)
     )
+    return frozenset((*names, *gpus))
 
 
-def _take_idle(turn: Turn, lease: Lease, name: str) -> bool:
-    found = idle(turn.state, name, lease.owner, keys(turn.state, lease))
+def _place(turn: Turn, lease: Lease, closed: frozenset[str]) -> bool:
+    names = wanted(turn.state, turn.rules, lease.size)
+    return any(
+        _take_idle(turn, lease, name, closed) or _make(turn, lease, name, closed) for name in names
+    ) or any(_clear_warm(turn, lease, name, closed) for name in names)
+
+
+def _take_idle(turn: Turn, lease: Lease, name: str, closed: frozenset[str]) -> bool:
+    found = idle(turn.state, name, lease.owner, keys(turn.state, lease), closed)
     place = min(found, key=lambda place: place.instance_id, default=None)
     if place is None or place.identity is None:
         return False
@@ -124,8 +163,9 @@ def _take_idle(turn: Turn, lease: Lease, name: str) -> bool:
     return True
 
 
-def _make(turn: Turn, lease: Lease, name: str) -> bool:
-    spec = choose(candidates(turn.state, name, keys(turn.state, lease)))
+def _make(turn: Turn, lease: Lease, name: str, closed: frozenset[str]) -> bool:
+    mine = keys(turn.state, lease)
+    spec = choose(candidates(turn.state, name, mine, closed=closed))
     if spec is None:
         return False
     profile = turn.state.gpus[spec.gpu_uuid].gpu.geometry.by_id[spec.profile_id]
@@ -155,57 +195,75 @@ def _give(turn: Turn, lease: Lease, place: Place) -> None:
     turn.state.parkings.pop(lease.lease_id, None)
 
 
-def _clear_warm(turn: Turn, lease: Lease, name: str) -> bool:
+def _clear_warm(turn: Turn, lease: Lease, name: str, closed: frozenset[str]) -> bool:
     """Park a window that only warm instances are in, and have those destroyed. The lease goes on
     waiting, with room of its own.
     """
     if lease.lease_id in turn.state.parkings:
         return True
-    warm = {
-        place.instance_id: place
-        for place in turn.state.instances.values()
-        if place.state is PlaceState.IDLE and place.ours
-    }
-    spec = choose(candidates(turn.state, name, keys(turn.state, lease), frozenset(warm)))
+    mine = keys(turn.state, lease)
+    spec = choose(candidates(turn.state, name, mine, frozenset(_warm(turn.state)), closed))
     if spec is None:
         return False
-    window = _window(turn.state, spec)
-    until = turn.now + turn.rules.park
-    turn.state.parkings[lease.lease_id] = Parking(
-        lease.lease_id, lease.owner, lease.size, until, {spec.gpu_uuid: window}
-    )
+    parking = Parking(lease.lease_id, lease.owner, lease.size, turn.now + turn.rules.park)
+    _keep(turn.state, parking, spec)
+    turn.state.parkings[lease.lease_id] = parking
     if lease.deadline is not None:
-        lease.deadline = max(lease.deadline, until)
-    for place in warm.values():
-        if place.spec.gpu_uuid == spec.gpu_uuid and _window(turn.state, place.spec) & window:
-            turn.destroy(place)
+        lease.deadline = max(lease.deadline, turn.now + turn.rules.failed_patience)
+    _clear(turn, spec)
     return True
 
 
-def _window(state: State, spec: Spec) -> int:
-    profile = state.gpus[spec.gpu_uuid].gpu.geometry.by_id.get(spec.profile_id)
-    return profile.window(spec.start) if profile and spec.start is not None else -1
+def _warm(state: State) -> dict[str, Place]:
+    return {
+        place.instance_id: place
+        for place in state.instances.values()
+        if place.state is PlaceState.IDLE and place.ours
+    }
 
 
-def park(turn: Turn, parking: Parking, owner: int, old: Place) -> bool:
+def _clear(turn: Turn, spec: Spec) -> None:
+    """Have the warm instances destroyed that are in the way of ``spec``."""
+    geometry = turn.state.gpus[spec.gpu_uuid].gpu.geometry
+    window = geometry.window(spec) or 0
+    for place in _warm(turn.state).values():
+        if place.spec.gpu_uuid == spec.gpu_uuid and (geometry.window(place.spec) or 0) & window:
+            turn.destroy(place)
+
+
+def park(turn: Turn, parking: Parking, old: Place) -> bool:
     """Fill ``parking`` with room for its size, ``old`` counted free, and with the old room."""
-    mine = frozenset({parking.key})
-    for name in wanted(turn.state, turn.rules, parking.size):
-        existing = next(idle(turn.state, name, owner, mine), None)
+    spec = _room_beside(turn, parking, old)
+    if spec is None:
+        return False
+    parking.instances += (old.instance_id,)
+    _keep(turn.state, parking, spec)
+    _keep(turn.state, parking, old.spec)
+    return True
+
+
+def _room_beside(turn: Turn, parking: Parking, old: Place) -> Spec | None:
+    """Where the parking's size can be had: as for a request, an existing instance before a new
+    one, a new one before clearing warm ones away.
+    """
+    mine, away = frozenset({parking.key}), frozenset({old.instance_id})
+    names = wanted(turn.state, turn.rules, parking.size)
+    for name in names:
+        existing = next(idle(turn.state, name, parking.owner, mine), None)
         if existing is not None:
-            parking.instances = (existing.instance_id, old.instance_id)
-            _keep(turn.state, parking, old.spec)
-            return True
-        spec = choose(candidates(turn.state, name, mine, frozenset({old.instance_id})))
+            parking.instances = (existing.instance_id,)
+            return existing.spec
+        spec = choose(candidates(turn.state, name, mine, away))
         if spec is not None:
-            parking.instances = (old.instance_id,)
-            _keep(turn.state, parking, spec)
-            _keep(turn.state, parking, old.spec)
-            return True
-    return False
+            return spec
+    for name in names:
+        spec = choose(candidates(turn.state, name, mine, away.union(_warm(turn.state))))
+        if spec is not None:
+            _clear(turn, spec)
+            return spec
+    return None
 
 
 def _keep(state: State, parking: Parking, spec: Spec) -> None:
-    window = _window(state, spec)
-    if window > 0:
-        parking.masks[spec.gpu_uuid] = parking.masks.get(spec.gpu_uuid, 0) | window
+    window = state.gpus[spec.gpu_uuid].gpu.geometry.window(spec) or 0
+    parking.masks[spec.gpu_uuid] = parking.masks.get(spec.gpu_uuid, 0) | window

@@ -11,7 +11,7 @@ from jupyter_mig.core.events import BrokerStarted, GpuFailed, GpuObserved
 from jupyter_mig.core.geometry import Instance
 from jupyter_mig.core.instances import back_in_line, not_made, ready
 from jupyter_mig.core.leases import EndReason, Trigger
-from jupyter_mig.core.state import GpuState, Place, PlaceState
+from jupyter_mig.core.state import GpuState, Place, PlaceState, State
 from jupyter_mig.core.turn import Turn
 
 _IN_FLIGHT = frozenset({PlaceState.CREATING, PlaceState.CLAIMING, PlaceState.DESTROYING})
@@ -33,26 +33,40 @@ def gpu_observed(turn: Turn, event: GpuObserved) -> None:
 
 
 def _same(place: Place, found: Instance) -> bool:
-    """Whether a known instance is the one seen. GI ids and UUIDs are reused, so the place must
-    agree too, as far as both are known.
+    """Whether a known instance is the one seen. GI ids and UUIDs are reused, so all that is known
+    of both must agree. One of ours may have lost its compute instance; one of somebody else's is
+    another one to us when that came or went.
     """
     if place.spec.profile_id != found.spec.profile_id:
         return False
     starts = {place.spec.start, found.spec.start}
     if None not in starts and len(starts) == 2:
         return False
-    return place.identity is None or place.identity.gi_id == found.identity.gi_id
+    known, seen = place.identity, found.identity
+    if known is None or (place.ours and not (known.whole and seen.whole)):
+        return known is None or known.gi_id == seen.gi_id
+    return known == seen
 
 
 def _compare(turn: Turn, place: Place, seen: Instance | None) -> None:
-    if place.state in _IN_FLIGHT:
-        return
+    if place.state in _IN_FLIGHT and place.retry_at is None:
+        return  # the driver's answer will tell
     if place.state is PlaceState.UNRESOLVED:
         _resolve(turn, place, seen)
     elif seen is None:
         turn.lose(place)
+    elif place.state in (PlaceState.HELD, PlaceState.IDLE) and not seen.identity.whole:
+        _broken(turn, place)
     else:
         place.busy = place.state is PlaceState.IDLE and bool(seen.occupants)
+
+
+def _broken(turn: Turn, place: Place) -> None:
+    """Somebody destroyed the compute instance of one of ours: CUDA cannot use it any more."""
+    lease = turn.state.lease_of(place)
+    turn.destroy(place)
+    if lease is not None:
+        turn.end(lease, Trigger.LOST, EndReason.LOST)
 
 
 def _discover(turn: Turn, found: Instance, *, hand_out: bool) -> None:
@@ -63,8 +77,7 @@ def _discover(turn: Turn, found: Instance, *, hand_out: bool) -> None:
         gpu = turn.state.gpus[found.spec.gpu_uuid]
         gpu.trusted, gpu.observe_at = False, turn.now + turn.rules.retry_first
         return
-    whole = found.identity.ci_id is not None and found.identity.mig_uuid is not None
-    on_offer = hand_out and whole
+    on_offer = hand_out and found.identity.whole
     place = Place(
         instance_id=f"i{turn.state.count()}",
         spec=found.spec,
@@ -80,17 +93,15 @@ def _discover(turn: Turn, found: Instance, *, hand_out: bool) -> None:
 
 
 def _overlaps_in_flight(turn: Turn, found: Instance) -> bool:
-    """Somebody made an instance where ours is being made or destroyed. The driver's answer about
-    ours will settle it; until then the window is counted once and the GPU looked at again.
+    """Somebody made an instance where ours is being made or destroyed, or in its stead. The
+    driver's answer about ours will settle it; until then the window is counted once and the GPU
+    looked at again.
     """
     geometry = turn.state.gpus[found.spec.gpu_uuid].gpu.geometry
-    theirs = geometry.by_id.get(found.spec.profile_id)
-    if theirs is None or found.spec.start is None:
-        return False
-    window = theirs.window(found.spec.start)
+    theirs = geometry.window(found.spec) or 0
     return any(
-        place.spec.start is not None
-        and geometry.by_id[place.spec.profile_id].window(place.spec.start) & window
+        (geometry.window(place.spec) or 0) & theirs
+        or (place.identity is not None and place.identity.gi_id == found.identity.gi_id)
         for place in turn.state.on_gpu(found.spec.gpu_uuid)
         if place.state in _IN_FLIGHT
     )
@@ -119,21 +130,19 @@ def _resolve_creating(turn: Turn, place: Place, seen: Instance | None) -> None:
         not_made(turn, place, "the broker stopped while it was being made", hopeless=False)
         return
     place.identity = seen.identity
-    if seen.identity.mig_uuid is not None:
+    if seen.identity.whole:
         ready(turn, place)
         return
-    lease = turn.state.lease_of(place)
+    lease = turn.state.tenant(place)
     turn.destroy(place)
-    if lease is not None:
-        back_in_line(turn, lease, "half made", hopeless=False, extra=turn.rules.failed_patience)
+    back_in_line(turn, lease, "half made", hopeless=False, extra=turn.rules.failed_patience)
 
 
 def _resolve_claiming(turn: Turn, place: Place, seen: Instance | None) -> None:
-    lease = turn.state.lease_of(place)
     if seen is None:
+        lease = turn.state.tenant(place)
         turn.forget(place)
-        if lease is not None:
-            back_in_line(turn, lease, "gone", hopeless=False, extra=turn.rules.failed_patience)
+        back_in_line(turn, lease, "gone", hopeless=False, extra=turn.rules.failed_patience)
     elif place.identity is not None:
         place.become(PlaceState.CLAIMING, turn.now)
         turn.do(ClaimInstance(place.instance_id, place.spec.gpu_uuid, place.identity))
@@ -148,12 +157,17 @@ def gpu_failed(turn: Turn, event: GpuFailed) -> None:
         gpu.observe_at = turn.now + turn.rules.backoff(gpu.failures)
 
 
+def rebooted(state: State, event: BrokerStarted) -> bool:
+    """Whether the machine was rebooted since the last broker."""
+    return state.boot_id not in ("", event.boot_id)
+
+
 def broker_started(turn: Turn, event: BrokerStarted) -> None:
     """A broker took over: what was under way is unknown, and everybody gets a moment to return."""
-    rebooted = turn.state.boot_id not in ("", event.boot_id)
+    reboot = rebooted(turn.state, event)
     turn.state.boot_id = event.boot_id
-    if rebooted:
-        _rebooted(turn)
+    if reboot:
+        _start_over(turn)
         return
     for gpu in turn.state.gpus.values():
         gpu.trusted = False
@@ -169,13 +183,13 @@ def _interrupted(turn: Turn, place: Place) -> None:
         doing = place.state
         place.become(PlaceState.UNRESOLVED, turn.now)
         place.was = doing
-    elif place.asked:
+    elif place.asked or (place.state is PlaceState.CONDEMNED and place.retry_at is None):
         place.asked, place.retry_at = False, turn.now
     if place.state is PlaceState.HELD and not place.ours and place.identity is not None:
         turn.do(LockInstance(place.instance_id, place.spec.gpu_uuid, place.identity))
 
 
-def _rebooted(turn: Turn) -> None:
+def _start_over(turn: Turn) -> None:
     """Neither processes nor instances outlive a reboot."""
     for lease in list(turn.state.leases.values()):
         turn.end(lease, Trigger.REBOOT, EndReason.REBOOTED)

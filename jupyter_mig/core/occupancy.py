@@ -21,11 +21,12 @@ class Occupancy:
 
     def add(self, spec: Spec) -> None:
         """Count an instance in. One whose window is unknown takes the whole GPU, to be safe."""
-        profile = self.geometry.by_id.get(spec.profile_id)
-        if profile is None or spec.start is None:
+        window = self.geometry.window(spec)
+        if window is None:
             self.block((1 << self.geometry.units) - 1)
             return
-        self.block(profile.window(spec.start))
+        profile = self.geometry.by_id[spec.profile_id]
+        self.block(window)
         self.counts[profile.profile_id] += 1
         self.engines += profile.engines
 

@@ -80,9 +80,8 @@ def lease_bound(turn: Turn, event: LeaseBound) -> None:
         return
     lease.move(Trigger.BIND, turn.now)
     lease.kernel, lease.kernel_pid = event.kernel, event.kernel_pid
-    turn.state.parkings.pop(lease.lease_id, None)
-    if lease.instead_of:
-        turn.state.parkings.pop(lease.instead_of, None)
+    for key in line.keys(turn.state, lease):
+        turn.state.parkings.pop(key, None)
 
 
 def lease_renewed(turn: Turn, event: LeaseRenewed) -> None:
@@ -121,6 +120,8 @@ def holder_left(turn: Turn, event: HolderLeft) -> None:
 
 
 def _kernel_left(turn: Turn, lease: Lease) -> None:
+    if lease.state is LeaseState.DRAINING:
+        turn.observe_occupants(turn.state.instances[lease.instance_id or ""])
     if lease.state is not LeaseState.BOUND:
         return
     if lease.requester_left:
@@ -146,7 +147,7 @@ def resize_requested(turn: Turn, event: ResizeRequested) -> None:
         return
     turn.state.parkings.pop(lease.lease_id, None)
     parking = Parking(lease.lease_id, lease.owner, event.size, turn.now + turn.rules.park)
-    if not line.park(turn, parking, lease.owner, place):
+    if not line.park(turn, parking, place):
         turn.do(RefuseResize(lease.lease_id, event.size))
         return
     turn.state.parkings[lease.lease_id] = parking

@@ -20,7 +20,8 @@ class Rules(msgspec.Struct, frozen=True):
     ``condemn_failures``: how many destroys may fail before the instance is condemned (a count).
     ``retry_first`` / ``retry_last``: the back-off of retried driver calls, doubling between them.
     ``create_attempts``: how many creations may fail before the request is refused (a count).
-    ``failed_patience``: how much longer a request may wait because a creation failed under it.
+    ``failed_patience``: how much longer a request may wait because a creation failed under it or
+    because warm instances make way for it.
     ``remembered``: how many ended leases are remembered (a count).
     ``names``: the administrator's names for sizes.
     """

@@ -131,6 +131,10 @@ class State(msgspec.Struct):
         """The lease of an instance."""
         return self.leases.get(place.lease_id) if place.lease_id else None
 
+    def tenant(self, place: Place) -> Lease:
+        """The lease of an instance that must have one: it is held or being made ready."""
+        return self.leases[place.lease_id or ""]
+
     def holders(self) -> set[Holder]:
         """Everything whose life a lease hangs on."""
         requesters = {ls.requester for ls in self.leases.values() if not ls.requester_left}

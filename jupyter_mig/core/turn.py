@@ -65,12 +65,17 @@ class Turn:
         place.lease_id, place.signalled, place.suspects, place.failures = None, None, (), 0
         if not place.ours:
             place.become(PlaceState.IDLE, self.now)
-            self._return(place)
+            self.hand_back(place)
         elif self.rules.warm > 0 and owner is not None:
             place.become(PlaceState.IDLE, self.now)
             place.warm_owner, place.warm_until = owner, self.now + self.rules.warm
         else:
             self.destroy(place)
+
+    def hand_back(self, place: Place) -> None:
+        """Drop a lock on the instance."""
+        if place.identity is not None:
+            self.do(ReturnInstance(place.instance_id, place.spec.gpu_uuid, place.identity))
 
     def destroy(self, place: Place) -> None:
         """Have an instance of ours destroyed."""
@@ -86,21 +91,16 @@ class Turn:
         place.retry_at = self.now + self.rules.backoff(place.failures)
 
     def forget(self, place: Place) -> None:
-        """The instance is gone; a lock on it goes too."""
+        """The instance is gone."""
         self.state.instances.pop(place.instance_id)
-        if not place.ours and place.state is PlaceState.HELD:
-            self._return(place)
 
     def lose(self, place: Place) -> None:
-        """The instance was found gone, by somebody else's doing; so is its lease."""
+        """The instance was found gone, by somebody else's doing; so are its lease and a lock."""
         lease = self.state.lease_of(place)
         self.forget(place)
+        self.hand_back(place)
         if lease is not None:
             self.end(lease, Trigger.LOST, EndReason.LOST)
-
-    def _return(self, place: Place) -> None:
-        if place.identity is not None:
-            self.do(ReturnInstance(place.instance_id, place.spec.gpu_uuid, place.identity))
 
     def _owner(self, place: Place) -> int | None:
         lease = self.state.lease_of(place)

@@ -2,50 +2,132 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+from collections.abc import Iterator
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from jupyter_mig.core import events
+from jupyter_mig.core import actions, events
 from jupyter_mig.core.events import AnyEvent, Ask
-from jupyter_mig.core.geometry import Spec
-from jupyter_mig.core.leases import USABLE, Holder
+from jupyter_mig.core.geometry import Identity, Spec
+from jupyter_mig.core.leases import USABLE, Holder, Lease, LeaseState
 from jupyter_mig.core.ledger import Ledger
 from jupyter_mig.core.rules import Rules
+from jupyter_mig.core.state import PlaceState, State
 from tests.core.nodes import A30, A100, RTX_PRO, gpu
-from tests.core.world import World
+from tests.core.world import UNKILLABLE, World, kernel
 
 SIZES = ["1g.5gb", "1g.10gb", "2g.10gb", "3g.20gb", "7g.40gb", "10gb+", "1g.6gb", "2g.12gb"]
 SIZES += ["1g.24gb", "2g.48gb", "1g.5gb+me", "9g.99gb", "small"]
 PATIENCE = st.sampled_from([0.0, 5.0, 400.0, None])
 OWNERS = st.sampled_from([1000, 1001])
+GPUS = st.sampled_from(["GPU-0", "GPU-1"])
+SELDOM = st.sampled_from([False] * 4 + [True])
+ORDINARY = Rules(names={"small": "1g.5gb"})
+HASTY = Rules(
+    names={"small": "1g.5gb"},
+    condemn_after=5.0,
+    condemn_failures=2,
+    create_attempts=2,
+    overtake=4.0,
+    remembered=3,
+    warm=60.0,
+)
+HISTORIES = int(os.environ.get("JUPYTER_MIG_TEST_HISTORIES", "2000"))
+
+
+def implied(state: State) -> Iterator[tuple[type[actions.Action], str]]:
+    """The driver calls that must be under way, read off the state (theory of operation, 3)."""
+    for place in state.instances.values():
+        ours = place.ours and place.retry_at is None
+        if place.state is PlaceState.CREATING:
+            yield actions.CreateInstance, place.instance_id
+        elif place.state is PlaceState.CLAIMING:
+            yield actions.ClaimInstance, place.instance_id
+        elif place.state in (PlaceState.DESTROYING, PlaceState.CONDEMNED) and ours:
+            yield actions.DestroyInstance, place.instance_id
+        if place.asked:
+            yield actions.ObserveOccupants, place.instance_id
+    for uuid, each in state.gpus.items():
+        if not each.trusted and each.observe_at is None:
+            yield actions.ObserveGpu, uuid
 
 
 class Histories(RuleBasedStateMachine):
     """Two users, a node of several GPUs, a driver that may fail, a broker that may be killed."""
 
-    @initialize(warm=st.sampled_from([0.0, 60.0]), static=st.booleans(), node=st.integers(0, 2))
-    def start(self, warm: float, static: bool, node: int) -> None:
+    @initialize(
+        terms=st.sampled_from([ORDINARY, HASTY]),
+        static=st.booleans(),
+        blind=SELDOM,
+        node=st.integers(0, 2),
+    )
+    def start(self, terms: Rules, static: bool, blind: bool, node: int) -> None:
         """Draw a node: an A100 with a static or dynamic neighbour of another kind."""
         second = [A100, A30, RTX_PRO][node]
-        self.terms = Rules(warm=warm, names={"small": "1g.5gb"})
+        self.terms = terms
         self.world = World([(gpu(0, A100), True), (gpu(1, second), not static)])
         if static:
             widest = second.profiles[0]
             for at in widest.starts[:3]:
                 self.world.create(Spec("GPU-1", widest.profile_id, at))
+            if blind:
+                self.world.blind.add("GPU-1")
         self.ledger = Ledger(self.terms)
         self.log: list[tuple[AnyEvent, float]] = []
-        self.now = 0.0
+        self.now = 1_000.0
         self.names = 0
-        self.boot = 1
-        self.restart_broker(done=False)
+        self.server = self.boots = 1
+        self.prompt, self.stumbles, self.hopeless = True, 0, False
+        self.restart_broker()
 
     def happen(self, event: AnyEvent) -> None:
+        """Something happens, and a prompt driver answers all that follows from it."""
+        self.tell(event)
+        if self.prompt:
+            self.settle()
+
+    def settle(self) -> None:
+        """The driver answers everything, but for a few calls that fail, and who was killed is
+        seen to be gone. It comes to an end without time passing.
+        """
+        for _ in range(200):
+            busy = [uuid for uuid, calls in self.world.calls.items() if calls]
+            if self.world.died:
+                self.tell(events.HolderLeft(self.world.died.pop()))
+            elif busy:
+                self.stumbles -= 1
+                fail = self.stumbles >= 0
+                self.tell(self.world.answer(busy[0], fail=fail, hopeless=self.hopeless))
+            else:
+                return
+            self.calls_are_implied()
+        raise AssertionError("actions and answers go on for ever")
+
+    def tell(self, event: AnyEvent) -> None:
         """Log, handle, take over the actions, check."""
         self.log.append((event, self.now))
         self.world.take(self.ledger.handle(event, self.now))
         self.ledger.check()
+        due = self.ledger.next_deadline()
+        assert due is None or due > self.ledger.state.now, "busy without time passing"
+        assert len(self.ledger.state.ended) <= self.terms.remembered
+
+    def calls_are_implied(self) -> None:
+        """What is under way follows from the state: exactly one call of each sort it names."""
+        under_way: Counter[tuple[type[actions.Action], str]] = Counter(
+            (
+                type(call),
+                call.gpu_uuid if isinstance(call, actions.ObserveGpu) else call.instance_id,
+            )
+            for calls in self.world.calls.values()
+            for call in calls
+        )
+        for call in implied(self.ledger.state):
+            assert under_way[call] == 1, f"{call} is under way {under_way[call]} times"
 
     def name(self, prefix: str) -> str:
         """A name not used before."""
@@ -55,10 +137,10 @@ class Histories(RuleBasedStateMachine):
     def ask(self, owner: int, size: str, patience: float | None, *, again: bool) -> Ask:
         """An ask from the owner's server, perhaps for a kernel it has a lease for already."""
         kernels = [ls.kernel_id for ls in self.ledger.state.leases.values()]
-        kernel = kernels[0] if again and kernels else self.name("kernel")
+        kernel_id = kernels[0] if again and kernels else self.name("kernel")
         parked = next(iter(self.ledger.state.parkings), "")
-        requester = Holder(f"server-{owner}-{self.boot}")
-        return Ask(self.name("lease"), kernel, owner, requester, size, "", patience, parked)
+        requester = Holder(f"server-{owner}-{self.server}")
+        return Ask(self.name("lease"), kernel_id, owner, requester, size, "", patience, parked)
 
     @rule(
         owner=OWNERS,
@@ -73,89 +155,154 @@ class Histories(RuleBasedStateMachine):
         )
         self.happen(events.SlicesRequested(asks))
 
-    @rule(data=st.data())
-    def bind(self, data: st.DataObject) -> None:
-        """A kernel starts on a granted slice, and may become a CUDA client."""
-        usable = [ls for ls in self.ledger.state.leases.values() if ls.state in USABLE]
-        if not usable:
-            return
-        lease = data.draw(st.sampled_from(usable))
-        self.happen(events.LeaseBound(lease.lease_id, Holder(self.name("process")), 7))
-        place = self.ledger.state.place_of(lease)
-        if data.draw(st.booleans()) and place is not None and place.identity is not None:
-            for real in self.world.real[place.spec.gpu_uuid]:
-                if real.identity.gi_id == place.identity.gi_id:
-                    real.occupants.add(data.draw(st.sampled_from([1, 2, 5_000])))
+    @rule(computes=st.sampled_from([True, True, False]), stubborn=SELDOM)
+    def kernels_start(self, computes: bool, stubborn: bool) -> None:
+        """Every slice that waits for its kernel gets it; the kernels may be CUDA clients, and may
+        not die of signals.
+        """
+        for lease in list(self.ledger.state.leases.values()):
+            if lease.state in (LeaseState.GRANTED, LeaseState.ORPHANED):
+                self.names += 1
+                pid = self.names + (UNKILLABLE if stubborn else 0)
+                self.happen(events.LeaseBound(lease.lease_id, kernel(pid), pid))
+                if computes:
+                    self.compute(lease, pid)
 
-    @rule(data=st.data(), what=st.sampled_from(["release", "renew", "kernel dies", "server dies"]))
-    def end(self, data: st.DataObject, what: str) -> None:
-        """Something ends, or is started again."""
-        leases = list(self.ledger.state.leases.values())
-        if not leases:
-            return
-        lease = data.draw(st.sampled_from(leases))
-        if what == "release":
+    def compute(self, lease: Lease, pid: int) -> None:
+        """A process becomes a CUDA client of the lease's slice."""
+        place = self.ledger.state.place_of(lease)
+        if place is not None and place.identity is not None:
+            real = self.world.find(place.spec.gpu_uuid, place.identity)
+            if real is not None:
+                real.occupants.add(pid)
+
+    @rule(data=st.data())
+    def bind_again(self, data: st.DataObject) -> None:
+        """A kernel is replaced by another while it still lives."""
+        lease = self.draw_lease(data, LeaseState.BOUND)
+        if lease is not None:
+            self.names += 1
+            self.happen(events.LeaseBound(lease.lease_id, kernel(self.names), self.names))
+
+    def draw_lease(self, data: st.DataObject, *states: LeaseState) -> Lease | None:
+        """Some live lease in one of the states, if there is any."""
+        leases = [ls for ls in self.ledger.state.leases.values() if ls.state in states]
+        return data.draw(st.sampled_from(leases)) if leases else None
+
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        """An owner lets go, or takes a request back; of a lease that a kernel has, if possible."""
+        lease = self.draw_lease(data, LeaseState.BOUND) or self.draw_lease(data, *LeaseState)
+        if lease is not None:
             self.happen(events.LeaseReleased(lease.lease_id))
-        elif what == "renew":
-            self.happen(events.LeaseRenewed(lease.lease_id, Holder(f"server-{lease.owner}-x")))
-        elif what == "kernel dies" and lease.kernel:
+
+    @rule(data=st.data())
+    def kernel_dies(self, data: st.DataObject) -> None:
+        """A kernel process ends."""
+        lease = self.draw_lease(data, LeaseState.BOUND, LeaseState.DRAINING)
+        if lease is not None and lease.kernel is not None:
             self.happen(events.HolderLeft(lease.kernel))
-        elif what == "server dies":
-            self.boot += 1
+
+    @rule(data=st.data(), again=st.booleans())
+    def server_dies(self, data: st.DataObject, again: bool) -> None:
+        """A server ends; or another one takes a lease over."""
+        lease = self.draw_lease(data, *LeaseState)
+        if lease is None:
+            return
+        if again:
+            self.happen(events.LeaseRenewed(lease.lease_id, Holder(f"server-{lease.owner}-x")))
+        else:
+            self.server += 1
             self.happen(events.HolderLeft(lease.requester))
 
     @rule(data=st.data(), size=st.sampled_from(SIZES))
     def resize(self, data: st.DataObject, size: str) -> None:
         """Somebody wants another size."""
-        leases = list(self.ledger.state.leases.values())
-        if leases:
-            lease = data.draw(st.sampled_from(leases))
+        lease = self.draw_lease(data, *USABLE)
+        if lease is not None:
             self.happen(events.ResizeRequested(lease.lease_id, size))
 
-    @rule(uuid=st.sampled_from(["GPU-0", "GPU-1"]), fail=st.sampled_from([False] * 4 + [True]))
-    def driver_answers(self, uuid: str, fail: bool) -> None:
+    @rule(prompt=st.sampled_from([True, True, False]))
+    def driver_dawdles(self, prompt: bool) -> None:
+        """From now on the driver answers at once, or call by call."""
+        self.prompt = prompt
+        if prompt:
+            self.settle()
+
+    @rule(times=st.integers(1, 6), hopeless=SELDOM)
+    def driver_stumbles(self, times: int, hopeless: bool) -> None:
+        """The next calls of a prompt driver fail."""
+        self.stumbles, self.hopeless = times, hopeless
+
+    @rule(uuid=GPUS, fail=SELDOM, hopeless=SELDOM)
+    def driver_answers(self, uuid: str, fail: bool, hopeless: bool) -> None:
         """The oldest call on a GPU ends."""
         if self.world.calls[uuid]:
-            self.happen(self.world.answer(uuid, fail=fail))
+            self.happen(self.world.answer(uuid, fail=fail, hopeless=hopeless))
+            self.calls_are_implied()
 
-    @rule(uuid=st.sampled_from(["GPU-0", "GPU-1"]), fail=st.booleans())
+    @rule(uuid=GPUS, fail=st.booleans())
     def look(self, uuid: str, fail: bool) -> None:
         """A routine observation, in order with the calls on that GPU."""
         if not self.world.calls[uuid]:
             self.happen(self.world.failed(uuid) if fail else self.world.observed(uuid))
 
-    @rule(seconds=st.sampled_from([0.3, 4.0, 31.0, 350.0]))
+    @rule(seconds=st.sampled_from([-50.0, 0.3, 4.0, 31.0, 350.0]))
     def time_passes(self, seconds: float) -> None:
-        """Nothing happens for a while."""
-        self.now += seconds
+        """Nothing happens for a while; the clock may be set back."""
+        self.now = max(self.now + seconds, 0.0)
         self.happen(events.TimePassed())
+        self.calls_are_implied()
 
-    @rule(uuid=st.sampled_from(["GPU-0", "GPU-1"]), done=st.booleans())
-    def broker_killed(self, uuid: str, done: bool) -> None:
-        """SIGKILL in the middle of a call; the next broker replays the log."""
-        self.world.interrupt(uuid, done=done)
-        self.restart_broker(done=False)
-
-    def restart_broker(self, *, done: bool) -> None:
-        """Interrupt every GPU's oldest call, replay, observe."""
+    @rule(done=st.booleans(), half=st.booleans(), blink=SELDOM, reboot=SELDOM)
+    def broker_killed(self, done: bool, half: bool, blink: bool, reboot: bool) -> None:
+        """SIGKILL in the middle of the calls, or a power cut; the next broker replays the log."""
         for uuid in self.world.calls:
-            self.world.interrupt(uuid, done=done)
+            self.world.interrupt(uuid, done=done, half=half)
+        if reboot:
+            self.boots += 1
+            self.now = 1.0
+            self.world.reboot()
+        self.restart_broker(blink=blink)
+
+    def restart_broker(self, *, blink: bool = False) -> None:
+        """Replay and observe; at a ``blink`` one GPU does not answer at first."""
         self.ledger = Ledger.replay(self.log, self.terms)
-        self.happen(events.BrokerStarted("boot-1"))
+        self.tell(events.BrokerStarted(f"boot-{self.boots}"))
         for uuid in self.world.gpus:
-            self.happen(self.world.observed(uuid))
+            blinks = blink and uuid == "GPU-0"
+            self.tell(self.world.failed(uuid) if blinks else self.world.observed(uuid))
+        self.calls_are_implied()
 
-    @rule(at=st.integers(0, 6), width=st.sampled_from([14, 19]))
-    def outsider_creates(self, at: int, width: int) -> None:
-        """An administrator makes an instance by hand."""
-        if at in A100.by_id[width].starts:
-            self.world.create(Spec("GPU-0", width, at))
+    @rule(data=st.data(), uuid=GPUS, what=st.sampled_from(["make", "half", "whole", "no", "mode"]))
+    def outsider(self, data: st.DataObject, uuid: str, what: str) -> None:
+        """An administrator makes an instance by hand, or destroys one, or its compute instance, or
+        completes it; or turns MIG off, or on again.
+        """
+        if what == "make":
+            self.outsider_makes(data.draw(st.sampled_from([0, 2, 4])), data.draw(st.booleans()))
+        elif what == "mode":
+            self.mig_mode(uuid)
+        elif self.world.real[uuid]:
+            real = data.draw(st.sampled_from(self.world.real[uuid]))
+            if what == "no":
+                self.world.real[uuid].remove(real)
+            elif what == "half":
+                self.world.half(real)
+            elif not real.identity.whole:
+                real.identity = Identity(real.identity.gi_id, 0, f"MIG-new-{real.identity.gi_id}")
 
-    @rule(data=st.data(), uuid=st.sampled_from(["GPU-0", "GPU-1"]))
-    def outsider_destroys(self, data: st.DataObject, uuid: str) -> None:
-        """An administrator destroys an instance by hand."""
-        if self.world.real[uuid]:
-            self.world.real[uuid].remove(data.draw(st.sampled_from(self.world.real[uuid])))
+    def outsider_makes(self, at: int, half: bool) -> None:
+        """An instance made by hand, perhaps without a compute instance yet."""
+        real = self.world.create(Spec("GPU-0", 14, at))
+        if real is not None and half:
+            self.world.half(real)
+
+    def mig_mode(self, uuid: str) -> None:
+        """MIG is turned off (instances go with it), or on again."""
+        each = self.world.gpus[uuid]
+        self.world.gpus[uuid] = gpu(each.index, each.geometry, mig_enabled=not each.mig_enabled)
+        self.world.real[uuid].clear()
 
     @precondition(lambda self: hasattr(self, "ledger"))
     @invariant()
@@ -174,16 +321,21 @@ class Histories(RuleBasedStateMachine):
         """Everybody leaves and the driver recovers: nothing of ours is left, and replay agrees."""
         if not hasattr(self, "ledger"):
             return
+        self.stumbles = 0
+        self.prompt = False
         for owner in {ls.requester for ls in self.ledger.state.leases.values()}:
             self.happen(events.HolderLeft(owner))
-        for kernel in {ls.kernel for ls in self.ledger.state.leases.values() if ls.kernel}:
-            self.happen(events.HolderLeft(kernel))
+        for process in {ls.kernel for ls in self.ledger.state.leases.values() if ls.kernel}:
+            self.happen(events.HolderLeft(process))
         for instances in self.world.real.values():
             for real in instances:
                 real.occupants.clear()
         self.run_down()
-        assert not self.ledger.state.leases
-        assert not [p for p in self.ledger.state.instances.values() if p.ours]
+        state = self.ledger.state
+        assert not state.leases
+        assert not [p for p in state.instances.values() if p.ours]
+        assert not state.parkings
+        assert not self.world.locked
         snapshot = self.ledger.snapshot()
         assert Ledger.replay(self.log, self.terms).snapshot() == snapshot
         assert Ledger.restore(snapshot, self.terms).snapshot() == snapshot
@@ -191,21 +343,20 @@ class Histories(RuleBasedStateMachine):
     def run_down(self) -> None:
         """Let the driver answer everything and all deadlines pass."""
         for _ in range(60):
+            self.settle()
             for uuid in self.world.calls:
-                while self.world.calls[uuid]:
-                    self.happen(self.world.answer(uuid, fail=False))
-                self.happen(self.world.observed(uuid))
+                self.tell(self.world.observed(uuid))
             due = self.ledger.next_deadline()
             if due is None and not any(self.world.calls.values()):
                 return
             self.now = max(self.now + 1.0, due or 0.0)
-            self.happen(events.TimePassed())
+            self.tell(events.TimePassed())
         raise AssertionError("the ledger never comes to rest")
 
 
 TestHistories = Histories.TestCase
 TestHistories.settings = settings(
-    max_examples=2_000,
+    max_examples=HISTORIES,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

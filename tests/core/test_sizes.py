@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_mig.core.sizes import (
+    AtLeast,
+    Exactly,
+    Offer,
+    is_plain,
+    order,
+    parse,
+    preferences,
+    slug,
+)
+from tests.core.nodes import A100, RTX_PRO
+
+OFFERS = [Offer(p.name, p.memory_bytes, p.width) for p in A100.profiles]
+
+
+@pytest.mark.parametrize(
+    ("text", "request_"),
+    [
+        ("1g.10gb", Exactly("1g.10gb")),
+        (" 1G.10GB ", Exactly("1g.10gb")),
+        ("1g.5gb+me", Exactly("1g.5gb+me")),
+        ("20gb+", AtLeast(20)),
+        ("small", Exactly("1g.5gb")),
+        ("big", AtLeast(40)),
+        ("nonsense", Exactly("nonsense")),
+        ("", Exactly("")),
+    ],
+)
+def test_parse(text: str, request_: Exactly | AtLeast) -> None:
+    """A size is a profile, a requirement or an administrator's name; an unknown word is a profile
+    that nobody has.
+    """
+    assert parse(text, {"small": "1g.5gb", "big": "40gb+"}) == request_
+
+
+@given(st.text())
+def test_every_text_means_something(text: str) -> None:
+    """Nothing that a user can type makes parsing fail."""
+    preferences(parse(text), OFFERS)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("10gb+", ["1g.10gb", "2g.10gb", "3g.20gb", "4g.20gb", "7g.40gb"]),
+        ("11gb+", ["3g.20gb", "4g.20gb", "7g.40gb"]),
+        ("41gb+", []),
+        ("2g.10gb", ["2g.10gb"]),
+        ("1g.5gb+me", ["1g.5gb+me"]),
+    ],
+)
+def test_preferences(text: str, names: list[str]) -> None:
+    """The smallest satisfying profile comes first, and no requirement is met by a variant."""
+    assert preferences(parse(text), [*reversed(OFFERS), *OFFERS]) == names
+
+
+def test_order_reads_like_numbers() -> None:
+    """5 GB stands before 10 GB, plain before variants, strange names last."""
+    names = ["whole", "7g.40gb", "1g.5gb+me", "1g.10gb", "2g.10gb", "1g.5gb"]
+    assert sorted(names, key=order) == [
+        "1g.5gb", "1g.5gb+me", "1g.10gb", "2g.10gb", "7g.40gb", "whole",
+    ]  # fmt: skip
+
+
+def test_plain_and_slug() -> None:
+    """Variants are told by their suffix; kernelspec names allow no plus sign."""
+    assert [is_plain(p.name) for p in RTX_PRO.profiles] == [True, False, False, True, True]
+    assert slug("1g.24gb+me.all") == "1g.24gb.me.all"
