@@ -21,7 +21,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from jupyter_mig.client import Client, Settings
-from jupyter_mig.errors import BrokerError
+from jupyter_mig.errors import BrokerError, DriverError
 from jupyter_mig.nvml.driver import open_driver
 from jupyter_mig.wire import meeting
 from jupyter_mig.wire.messages import LeaseView
@@ -101,7 +101,10 @@ class Home:
         """Wait until no lease is left and no instance."""
 
         async def nothing() -> bool:
-            return not await self.leases() and self.instances() == 0
+            try:
+                return not await self.leases() and self.instances() == 0
+            except DriverError:
+                return False  # the broker destroyed an instance while we looked at it
 
         await until(nothing, "for zero leases and zero instances")
 
