@@ -149,10 +149,25 @@ def memory(device: Device) -> Memory:
 
 
 def processes(device: Device) -> list[Process]:
-    """Compute processes on a GPU (in MIG mode: for those who may monitor) or a MIG device."""
+    """Processes on a GPU (in MIG mode: for those who may monitor) or a MIG device.
+
+    NVML lists those that compute and those that draw apart; one that does both is here twice.
+    """
+    return [*_processes(device, "Compute"), *_drawing(device)]
+
+
+def _drawing(device: Device) -> list[Process]:
+    """Graphics processes: only ``+gfx`` instances can have any, and not all drivers list them."""
+    try:
+        return _processes(device, "Graphics")
+    except errors.NotSupported:
+        return []
+
+
+def _processes(device: Device, kind: str) -> list[Process]:
     found = _first_known(
-        partial(_call, "nvmlDeviceGetComputeRunningProcesses_v3", device),
-        partial(_call, "nvmlDeviceGetComputeRunningProcesses_v2", device),
+        partial(_call, f"nvmlDeviceGet{kind}RunningProcesses_v3", device),
+        partial(_call, f"nvmlDeviceGet{kind}RunningProcesses_v2", device),
     )
     return [Process(pid=int(one.pid), gi_id=int(one.gpuInstanceId)) for one in found or ()]
 

@@ -156,3 +156,16 @@ def test_closing_waits_for_the_call_under_way(
         assert begun.wait(30)
         driver.close()
         assert made.result(timeout=30).mig_uuid in node.mig_uuids
+
+
+def test_a_process_that_draws_is_an_occupant(install: Install) -> None:
+    """NVML lists graphics processes apart; an instance with one on it is not empty."""
+    driver, node = install("1xRTX PRO 6000 Blackwell Server Edition?time_scale=0", patience=0)
+    (gpu,) = driver.gpus()
+    identity = driver.create(spec_of(gpu, "1g.24gb+gfx"))
+    with node.graphics_client(identity.mig_uuid or ""):
+        assert driver.occupants(gpu.uuid, identity) == (os.getpid(),)
+        assert driver.instances(gpu.uuid)[0].occupants == (os.getpid(),)
+        with pytest.raises(errors.InUse, match=str(os.getpid())):
+            driver.destroy(gpu.uuid, identity)
+    driver.destroy(gpu.uuid, identity)

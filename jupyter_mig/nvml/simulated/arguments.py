@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from .codes import Code, Returned
-from .handles import Kind
+from .handles import Allotted, Kind
 from .session import Session
 from .silicon import GpuInstance, Place
 
@@ -58,6 +58,14 @@ def uint(_session: Session, raw: object) -> int:
     if not isinstance(value, int):
         raise ctypes.ArgumentError(f"not an integer: {raw!r}")
     return value & 0xFFFFFFFF
+
+
+def ulonglong(_session: Session, raw: object) -> int:
+    """An unsigned long long by value."""
+    value = getattr(raw, "value", raw)
+    if not isinstance(value, int):
+        raise ctypes.ArgumentError(f"not an integer: {raw!r}")
+    return value & 0xFFFFFFFFFFFFFFFF
 
 
 def text(_session: Session, raw: object) -> str:
@@ -158,6 +166,16 @@ def compute_instance(session: Session, raw: object) -> Place:
     return session.place(key, Code.INVALID_ARGUMENT)
 
 
+def allotted_sample(session: Session, raw: object) -> int:
+    """The handle of a GPM sample that was allocated and not freed."""
+    return _allotted(session.samples, raw)
+
+
+def allotted_event_set(session: Session, raw: object) -> int:
+    """The handle of an event set that was created and not freed."""
+    return _allotted(session.event_sets, raw)
+
+
 def write_text(into: Buffer, length: int, value: str) -> None:
     """Write a C string into a buffer of ``length`` bytes."""
     line = value.encode() + b"\0"
@@ -194,6 +212,13 @@ def fill(struct: Any, **fields: object) -> None:
     """Set several fields of a struct."""
     for name, value in fields.items():
         setattr(struct, name, value)
+
+
+def _allotted(among: Allotted[Any], raw: object) -> int:
+    handle = _address(raw)
+    if handle is None or handle not in among:
+        raise Returned(Code.INVALID_ARGUMENT)
+    return handle
 
 
 def _address(raw: object) -> int | None:

@@ -129,12 +129,24 @@ def bar1_memory_info(session: Session, of: Device, into: Any) -> None:
 @DEVICE.function("nvmlDeviceGetComputeRunningProcesses_v2", device, uint_out, nullable_buffer)
 def compute_processes(session: Session, of: Device, count: Any, into: Buffer | None) -> None:
     """CUDA clients: of one slice, or for a privileged caller of the whole GPU."""
-    _require_aggregate(session, of)
-    rows = [
-        _process_row(session, client)
+    _list_processes(
+        session, of, count, into, [one for one in _clients(session, of) if not one.graphics]
+    )
+
+
+def _clients(session: Session, of: Device) -> list[CudaClient]:
+    return [
+        client
         for client in session.machine.state().clients_on(of.gpu)
         if isinstance(of, PhysicalGpu) or client.compute_serial == of.compute.serial
     ]
+
+
+def _list_processes(
+    session: Session, of: Device, count: Any, into: Buffer | None, clients: list[CudaClient]
+) -> None:
+    _require_aggregate(session, of)
+    rows = [_process_row(session, client) for client in clients]
     if into is None and rows:
         count.value = len(rows)
         raise Returned(Code.INSUFFICIENT_SIZE)
@@ -142,9 +154,16 @@ def compute_processes(session: Session, of: Device, count: Any, into: Buffer | N
 
 
 @DEVICE.function("nvmlDeviceGetGraphicsRunningProcesses_v3", device, uint_out, nullable_buffer)
+@DEVICE.function("nvmlDeviceGetGraphicsRunningProcesses_v2", device, uint_out, nullable_buffer)
+def graphics_processes(session: Session, of: Device, count: Any, into: Buffer | None) -> None:
+    """Processes that draw, listed as CUDA clients are."""
+    drawing = [one for one in _clients(session, of) if one.graphics]
+    _list_processes(session, of, count, into, drawing)
+
+
 @DEVICE.function("nvmlDeviceGetMPSComputeRunningProcesses_v3", device, uint_out, nullable_buffer)
 def no_processes(session: Session, of: Device, count: Any, _into: Buffer | None) -> None:
-    """There is never graphics or MPS here."""
+    """There is never MPS here."""
     _require_aggregate(session, of)
     count.value = 0
 

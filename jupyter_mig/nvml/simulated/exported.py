@@ -20,7 +20,7 @@ from typing import Any
 from jupyter_mig.errors import UnknownDriver
 from jupyter_mig.nvml.facts import SIMULATION_MARK
 
-from .arguments import text, uint
+from .arguments import Converter, text, uint, ulonglong
 from .codes import Code
 from .drivers import DRIVERS, NEWEST
 from .installation import opened
@@ -31,6 +31,9 @@ from .table import Definition
 
 NODE_VARIABLE = "JUPYTER_MIG_SIMULATED_NODE"
 STATE_VARIABLE = "JUPYTER_MIG_SIMULATED_STATE"
+
+_NUMBERS: dict[Converter, str] = {uint: "unsigned int", ulonglong: "unsigned long long"}
+"""C types of what is passed by value; all else is a pointer."""
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +117,7 @@ def _answer(node: EnvironmentsNode, definition: Definition, address: Any, *value
     """Call the function with ctypes values made of cffi's."""
     arguments: list[object] = []
     for converter, value in zip(definition.arguments, values, strict=True):
-        if converter is uint:
+        if converter in _NUMBERS:
             arguments.append(value)
         else:
             kind = ctypes.c_char_p if converter is text else ctypes.c_void_p
@@ -123,5 +126,5 @@ def _answer(node: EnvironmentsNode, definition: Definition, address: Any, *value
 
 
 def _prototype(definition: Definition) -> str:
-    kinds = ["unsigned int" if one is uint else "void *" for one in definition.arguments]
+    kinds = [_NUMBERS.get(one, "void *") for one in definition.arguments]
     return f"int {definition.name}({', '.join(kinds) or 'void'});"

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import threading
 from enum import Enum
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
+
+_Thing = TypeVar("_Thing")
 
 _FIRST = 0x7F4D_4947_0000
 _STEP = 0x40
@@ -29,6 +31,45 @@ class Key(NamedTuple):
     kind: Kind
     gpu: int
     serial: int = 0
+
+
+class Allotted(Generic[_Thing]):
+    """Things that a program had made for it and gives back, by handle."""
+
+    def __init__(self, first: int) -> None:
+        self._lock = threading.Lock()
+        self._things: dict[int, _Thing] = {}
+        self._next = first
+
+    def add(self, thing: _Thing) -> int:
+        """Keep a new thing; gives its handle, which no other ever had."""
+        with self._lock:
+            self._next += _STEP
+            self._things[self._next] = thing
+            return self._next
+
+    def __contains__(self, handle: int | None) -> bool:
+        return handle in self._things
+
+    def get(self, handle: int) -> _Thing:
+        """What the handle stands for."""
+        return self._things[handle]
+
+    def put(self, handle: int, thing: _Thing) -> None:
+        """Replace what the handle stands for, unless it was removed meanwhile."""
+        with self._lock:
+            if handle in self._things:
+                self._things[handle] = thing
+
+    def remove(self, handle: int) -> None:
+        """Give it back."""
+        with self._lock:
+            self._things.pop(handle, None)
+
+    def forget(self) -> None:
+        """Take all back."""
+        with self._lock:
+            self._things.clear()
 
 
 class Handles:

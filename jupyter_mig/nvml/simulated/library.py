@@ -11,6 +11,8 @@ from .codes import TEXTS, Code, Returned
 from .compute_instance_calls import COMPUTE_INSTANCE
 from .device_calls import DEVICE
 from .drivers import DriverVersion
+from .event_calls import EVENT
+from .gpm_calls import GPM
 from .gpu_instance_calls import GPU_INSTANCE
 from .machine import Machine
 from .mig_device_calls import MIG_DEVICE
@@ -20,7 +22,7 @@ from .system_calls import SYSTEM
 from .table import Definition, target
 from .unanswered_calls import UNANSWERED
 
-_TABLES = (SYSTEM, DEVICE, MIG_DEVICE, GPU_INSTANCE, COMPUTE_INSTANCE, UNANSWERED)
+_TABLES = (SYSTEM, DEVICE, MIG_DEVICE, GPU_INSTANCE, COMPUTE_INSTANCE, GPM, EVENT, UNANSWERED)
 INITS = frozenset({"nvmlInit", "nvmlInit_v2", "nvmlInitWithFlags"})
 _ALWAYS = "nvmlShutdown"
 _TAKE_TIME = frozenset(
@@ -32,6 +34,8 @@ _TAKE_TIME = frozenset(
         "nvmlGpuInstanceCreateComputeInstance",
         "nvmlGpuInstanceCreateComputeInstanceWithPlacement",
         "nvmlComputeInstanceDestroy",
+        "nvmlEventSetWait",
+        "nvmlEventSetWait_v2",
     }
 )
 

@@ -21,8 +21,11 @@ from .faults import Fault
 from .identity import gpu_uuid, mig_uuid
 from .machine import Machine
 from .processes import observe
-from .silicon import CudaClient, GpuInstance, Hold, Mirror, Place, Silicon
+from .silicon import XID, CudaClient, GpuInstance, Hold, Mirror, Place, Silicon
 from .spec import NodeSpec
+
+_XIDS = {Code.GPU_IS_LOST: 79, Code.RESET_REQUIRED: 95}
+"""What the kernel log says when a GPU falls off the bus, or has an error it cannot contain."""
 
 
 class NoSuchDevice(LookupError):
@@ -162,14 +165,18 @@ class Node(AbstractContextManager["Node"]):
         From then on NVML lists it and destroying fails with In Use; on a plain GPU, making the
         first GPU instance does.
         """
-        process = observe(os.getpid() if pid is None else pid)
+        return self._client(uuid, pid, memory_bytes, graphics=False)
 
-        def add(now: Silicon) -> tuple[Silicon, CudaClient]:
-            gpu, compute = self._target(now, uuid)
-            client = CudaClient(now.serial + 1, process, gpu, compute, memory_bytes)
-            return replace(now, serial=client.serial, clients=(*now.clients, client)), client
-
-        return CudaContext(self._machine, self._machine.change(add))
+    def graphics_client(
+        self, uuid: str, pid: int | None = None, *, memory_bytes: int = 0
+    ) -> CudaContext:
+        """Make a process draw on a ``+gfx`` instance or a plain GPU; others refuse with 3."""
+        now = self._machine.state()
+        gpu, compute = self._target(now, uuid)
+        place = None if compute is None else now.place(compute)
+        if place and "+gfx" not in self._machine.profile_of(gpu, place.instance).name:
+            raise Returned(Code.NOT_SUPPORTED)
+        return self._client(uuid, pid, memory_bytes, graphics=True)
 
     def hold(self, uuid: str, *, seconds: float | None = None) -> Held:
         """Have a GPU instance open as a monitor may have: no process is listed on it.
@@ -258,6 +265,18 @@ class Node(AbstractContextManager["Node"]):
     ) -> None:
         self.close()
 
+    def _client(
+        self, uuid: str, pid: int | None, memory_bytes: int, *, graphics: bool
+    ) -> CudaContext:
+        process = observe(os.getpid() if pid is None else pid)
+
+        def add(now: Silicon) -> tuple[Silicon, CudaClient]:
+            gpu, compute = self._target(now, uuid)
+            client = CudaClient(now.serial + 1, process, gpu, compute, memory_bytes, graphics)
+            return replace(now, serial=client.serial, clients=(*now.clients, client)), client
+
+        return CudaContext(self._machine, self._machine.change(add))
+
     def _set_trouble(self, code: Code) -> None:
         self._machine.change(lambda now: (replace(now, trouble=code), None))
 
@@ -312,4 +331,6 @@ def _places(now: Silicon) -> Iterator[Place]:
 
 
 def _troubled(now: Silicon, gpu: int, code: Code) -> Silicon:
-    return now.with_gpu(gpu, replace(now.gpus[gpu], trouble=code))
+    after = now.with_gpu(gpu, replace(now.gpus[gpu], trouble=code))
+    xid = _XIDS.get(code)
+    return after if xid is None else after.with_event(gpu, XID, xid)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from .codes import Code, Returned
 from .geometry import creatable_starts, default_start, gpu_instance_id
 from .models import ComputeProfile, Model, Profile
-from .silicon import ComputeInstance, Gpu, GpuInstance, Place, Silicon
+from .silicon import MIG_CONFIG_CHANGE, ComputeInstance, Gpu, GpuInstance, Place, Silicon
 
 _Found = TypeVar("_Found")
 
@@ -42,7 +42,8 @@ def create_gpu_instance(
         size=profile.size,
     )
     after = replace(silicon, serial=made.serial)
-    return after.with_gpu(index, replace(gpu, instances=(*gpu.instances, made))), made
+    filled = after.with_gpu(index, replace(gpu, instances=(*gpu.instances, made)))
+    return filled.with_event(index, MIG_CONFIG_CHANGE), made
 
 
 def destroy_gpu_instance(silicon: Silicon, index: int, serial: int) -> Silicon:
@@ -52,7 +53,8 @@ def destroy_gpu_instance(silicon: Silicon, index: int, serial: int) -> Silicon:
     if instance.compute_instances or silicon.is_held(serial):
         raise Returned(Code.IN_USE)
     left = tuple(one for one in gpu.instances if one.serial != serial)
-    return silicon.with_gpu(index, replace(gpu, instances=left))
+    after = silicon.with_gpu(index, replace(gpu, instances=left))
+    return after.with_event(index, MIG_CONFIG_CHANGE)
 
 
 def compute_starts(model: Model, instance: GpuInstance, profile: ComputeProfile) -> list[int]:
@@ -118,8 +120,8 @@ def set_mig_mode(silicon: Silicon, index: int, *, on: bool) -> tuple[Silicon, Co
     gpu = silicon.gpus[index]
     if gpu.mig_mode != on and (silicon.clients_on(index) or gpu.instances):
         return silicon.with_gpu(index, replace(gpu, pending_mig_mode=on)), Code.IN_USE
-    after = replace(gpu, mig_mode=on, pending_mig_mode=on)
-    return silicon.with_gpu(index, after), Code.SUCCESS
+    after = silicon.with_gpu(index, replace(gpu, mig_mode=on, pending_mig_mode=on))
+    return after.with_event(index, MIG_CONFIG_CHANGE), Code.SUCCESS
 
 
 def reset(silicon: Silicon, index: int) -> Silicon:

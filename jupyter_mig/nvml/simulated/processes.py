@@ -23,6 +23,8 @@ class _Stat(NamedTuple):
     parent: int
     started_ticks: int
     resident_bytes: int
+    processor_ticks: int
+    """Its own and that of children it has waited for."""
 
 
 def boot_id() -> str:
@@ -58,16 +60,25 @@ def name(pid: int) -> str | None:
 
 def resident_bytes_of_tree(pid: int) -> int:
     """Resident memory of a process and all its descendants."""
+    return sum(stat.resident_bytes for stat in _tree(pid))
+
+
+def processor_seconds_of_tree(pid: int) -> float:
+    """Processor time of a process and all its descendants, those that ended included."""
+    return sum(stat.processor_ticks for stat in _tree(pid)) / os.sysconf("SC_CLK_TCK")
+
+
+def _tree(pid: int) -> list[_Stat]:
     stats = {one: stat for one in _pids() if (stat := _stat(one))}
     children: dict[int, list[int]] = {}
     for child, stat in stats.items():
         children.setdefault(stat.parent, []).append(child)
-    total, todo = 0, [pid]
+    found, todo = [], [pid]
     while todo:
         current = todo.pop()
-        total += stats[current].resident_bytes if current in stats else 0
+        found += [stats[current]] if current in stats else []
         todo.extend(children.get(current, ()))
-    return total
+    return found
 
 
 def _pids() -> list[int]:
@@ -81,5 +92,10 @@ def _stat(pid: int) -> _Stat | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = text[text.rindex(")") + 2 :].split()
-    pages = int(fields[21])
-    return _Stat(fields[0], int(fields[1]), int(fields[19]), pages * os.sysconf("SC_PAGE_SIZE"))
+    return _Stat(
+        state=fields[0],
+        parent=int(fields[1]),
+        started_ticks=int(fields[19]),
+        resident_bytes=int(fields[21]) * os.sysconf("SC_PAGE_SIZE"),
+        processor_ticks=sum(map(int, fields[11:15])),
+    )

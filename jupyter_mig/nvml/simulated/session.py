@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 from .codes import Code, Returned
-from .handles import Handles, Key, Kind
+from .handles import Allotted, Handles, Key, Kind
 from .machine import Machine
+from .sampling import Sample
 from .silicon import GpuInstance, Place, Silicon
+
+_FIRST_SAMPLE = 0x7F4D_5350_0000
+_FIRST_EVENT_SET = 0x7F4D_4556_0000
+
+
+class EventSet(NamedTuple):
+    """What a program waits for: event types by GPU, and the last event it was told of."""
+
+    types_by_gpu: Mapping[int, int] = MappingProxyType({})
+    seen: int = 0
 
 
 class Session:
@@ -18,6 +32,8 @@ class Session:
         self._privileged = privileged
         self._monitor = monitor or privileged
         self._handles = Handles()
+        self.samples = Allotted[Sample](_FIRST_SAMPLE)
+        self.event_sets = Allotted[EventSet](_FIRST_EVENT_SET)
         self._lock = threading.Lock()
         self._initialised = 0
         self._unloaded = False
@@ -34,14 +50,18 @@ class Session:
         with self._lock:
             self._initialised -= 1
             if self._initialised == 0:
-                self._handles.forget()
+                self._forget()
 
     def unload(self) -> None:
         """The library is taken away: functions somebody kept answer Uninitialized from now on."""
         with self._lock:
             self._unloaded = True
             self._initialised = 0
-            self._handles.forget()
+            self._forget()
+
+    def _forget(self) -> None:
+        for handles in (self._handles, self.samples, self.event_sets):
+            handles.forget()
 
     @property
     def is_initialised(self) -> bool:

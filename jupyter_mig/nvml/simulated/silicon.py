@@ -17,6 +17,14 @@ from .faults import Fault
 from .processes import Process
 from .spec import NodeSpec
 
+XID = 0x8
+"""``nvmlEventTypeXidCriticalError``."""
+
+MIG_CONFIG_CHANGE = 0x100
+"""``nvmlEventMigConfigChange``."""
+
+_EVENTS_KEPT = 64
+
 
 class ComputeInstance(msgspec.Struct, frozen=True):
     """A compute instance. ``start`` and ``size`` are compute slices inside its GPU instance."""
@@ -60,13 +68,15 @@ class Gpu(msgspec.Struct, frozen=True):
 
 
 class CudaClient(msgspec.Struct, frozen=True):
-    """A process with a CUDA context, on one compute instance or (None) on the plain GPU."""
+    """A process with a CUDA or graphics context, on a compute instance or (None) the plain GPU."""
 
     serial: int
     process: Process
     gpu: int
     compute_serial: int | None
     memory_bytes: int
+    graphics: bool = False
+    """Whether it draws instead (OpenGL, Vulkan): NVML lists it elsewhere."""
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -77,6 +87,15 @@ class Hold(msgspec.Struct, frozen=True):
     instance_serial: int
     until_monotonic_seconds: float | None
     """When it is let go by itself; None is never."""
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that NVML tells those who wait for it. ``data`` is an Xid's number."""
+
+    number: int
+    gpu: int
+    type: int
+    data: int = 0
 
 
 class Mirror(msgspec.Struct, frozen=True):
@@ -109,6 +128,8 @@ class Silicon(msgspec.Struct, frozen=True):
     trouble: int = Code.SUCCESS
     """What every call answers: 9 without a driver, 18 when it was upgraded under the library."""
     holds: tuple[Hold, ...] = ()
+    events: tuple[Event, ...] = ()
+    """The last ones."""
     root: str | None = None
     """Where the capability tree is laid out."""
 
@@ -140,6 +161,16 @@ class Silicon(msgspec.Struct, frozen=True):
     def clients_on(self, gpu: int) -> tuple[CudaClient, ...]:
         """CUDA clients of one GPU, on its instances and beside them."""
         return tuple(client for client in self.clients if client.gpu == gpu)
+
+    @property
+    def last_event(self) -> int:
+        """The number of the newest event."""
+        return self.events[-1].number if self.events else 0
+
+    def with_event(self, gpu: int, kind: int, data: int = 0) -> Silicon:
+        """The same node with one more thing to tell."""
+        event = Event(self.last_event + 1, gpu, kind, data)
+        return replace(self, events=(*self.events, event)[-_EVENTS_KEPT:])
 
     def is_held(self, instance_serial: int) -> bool:
         """Whether somebody unlisted has the GPU instance open."""

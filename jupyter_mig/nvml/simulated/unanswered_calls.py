@@ -23,8 +23,6 @@ _BY_FURTHER_ARGUMENTS = {
         "nvmlDeviceGetPersistenceMode",
         "nvmlDeviceGetProcessesUtilizationInfo",
         "nvmlDeviceGetRunningProcessDetailList",
-        "nvmlDeviceGetSupportedEventTypes",
-        "nvmlGpmQueryDeviceSupport",
     ),
     2: (
         "nvmlDeviceGetClockInfo",
@@ -39,7 +37,6 @@ _BY_FURTHER_ARGUMENTS = {
 }
 
 
-@UNANSWERED.function("nvmlEventSetCreate", anything)
 def not_supported(_session: Session, *_arguments: object) -> None:
     """The one answer."""
     raise Returned(Code.NOT_SUPPORTED)

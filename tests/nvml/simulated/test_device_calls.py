@@ -135,3 +135,21 @@ def test_field_values_say_whether_mig_can_be_toggled_without_reset(
         known, other = pynvml.nvmlDeviceGetFieldValues(gpu(), fields)
         assert (known.nvmlReturn, known.value.uiVal) == (0, resetless)
         assert other.nvmlReturn == 3
+
+
+def test_processes_that_draw_are_listed_apart() -> None:
+    """Only ``+gfx`` instances take them; they block destroying as CUDA clients do."""
+    with program.running("1xRTX PRO 6000 Blackwell Server Edition") as node:
+        drawing, plain = node.create(0, "1g.24gb+gfx"), node.create(0, "1g.24gb")
+        with pytest.raises(simulated.Returned, match="3 Not Supported"):
+            node.graphics_client(plain)
+        with node.graphics_client(drawing, memory_bytes=5 * MIB):
+            for device in (gpu(), pynvml.nvmlDeviceGetHandleByUUID(drawing)):
+                assert pynvml.nvmlDeviceGetComputeRunningProcesses(device) == []
+                (found,) = pynvml.nvmlDeviceGetGraphicsRunningProcesses(device)
+                assert (found.pid, found.usedGpuMemory) == (os.getpid(), 5 * MIB)
+            beside = pynvml.nvmlDeviceGetHandleByUUID(plain)
+            assert pynvml.nvmlDeviceGetGraphicsRunningProcesses(beside) == []
+            with pytest.raises(simulated.Returned, match="19 In use"):
+                node.destroy(drawing)
+        node.destroy(drawing)

@@ -218,8 +218,8 @@ def _function_of_a_newer_library(node: simulated.Node) -> int:
         (_unknown_compute_profile, 2),
         (_second_whole_compute_instance, 23),
         (_mode_that_is_none, 2),
-        (_event_set, 3),
-        (_gpm, 3),
+        (_event_set, 0),
+        (_gpm, 0),
         (_function_of_a_newer_library, 13),
     ],
 )
