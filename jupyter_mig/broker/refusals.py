@@ -20,6 +20,9 @@ from jupyter_mig.core.sizes import is_plain
 from jupyter_mig.core.state import GpuState, State
 
 _MANY = 6
+_SIZE = 24
+"""Characters of a size that is shown: first lines have 80 in all."""
+
 TURN_MIG_ON = "An administrator turns it on: sudo nvidia-smi -i INDEX -mig 1 (see nvidia-smi -L)."
 MAKE_SLICES = "An administrator makes some: sudo nvidia-smi mig -cgi PROFILE,... -C"
 
@@ -41,7 +44,7 @@ class Refusals:
     def no_room(self, lease: Lease) -> errors.JupyterMigError:
         """Everything is taken, and the request would not wait."""
         return errors.NoRoom(
-            f"No {plain(lease.size)} slice is free on this node.",
+            f"No {plain(lease.size, _SIZE)} slice is free on this node.",
             situation=self._free_now(lease.owner),
             next_step=self._what_to_do(lease.owner, lease.size),
         )
@@ -50,7 +53,7 @@ class Refusals:
         """Everything is still taken."""
         waited = duration(lease.since - lease.requested_at)
         return errors.OutOfPatience(
-            f"No {plain(lease.size, 40)} slice came free in {waited}.",
+            f"No {plain(lease.size, _SIZE)} slice came free in {waited}.",
             situation=self._free_now(lease.owner),
             next_step=self._what_to_do(lease.owner, lease.size),
         )
@@ -58,7 +61,7 @@ class Refusals:
     def no_other_size(self, lease: Lease, size: str) -> errors.JupyterMigError:
         """A resize would not fit."""
         return errors.NoRoom(
-            f"No room for {plain(size, 30)} in place of {plain(lease.size, 30)}.",
+            f"No room for {plain(size, 20)} in place of {plain(lease.size, 20)}.",
             situation=self._free_now(lease.owner),
             next_step="The kernel keeps its slice. Stop another of yours, or pick another size.",
         )
@@ -69,7 +72,7 @@ class Refusals:
         if not sizes:
             return self._no_sizes()
         return errors.UnknownSize(
-            f"This node has no size {plain(lease.size, 50)}.",
+            f"This node has no size {plain(lease.size, _SIZE)}.",
             situation=f"Sizes here: {listed(sizes)}.",
             next_step=f"Pick one of them.{self._problems()}",
         )
@@ -78,7 +81,7 @@ class Refusals:
         """The driver would not make the slice."""
         cause = error_in(lease.error)
         return type(cause)(
-            f"No {plain(lease.size, 20)} slice: {plain(cause.message, 50)}",
+            f"No {plain(lease.size, _SIZE)} slice: {plain(cause.message, 44)}",
             situation="The driver refused to make it.",
             next_step=cause.next_step,
         )
@@ -86,21 +89,21 @@ class Refusals:
     def cancelled(self, lease: Lease) -> errors.JupyterMigError:
         """Somebody took the request back."""
         return errors.Cancelled(
-            f"The request for {plain(lease.size, 40)} was taken back.",
+            f"The request for {plain(lease.size, _SIZE)} was taken back.",
             next_step="Start the kernel again if you still want it.",
         )
 
     def holder_left(self, lease: Lease) -> errors.JupyterMigError:
         """Nobody was left to want it."""
         return errors.LeaseEnded(
-            f"The {plain(lease.size, 30)} slice was given back: its processes had ended.",
+            f"The {plain(lease.size, _SIZE)} slice was given back: its processes had ended.",
             next_step="Start the kernel again.",
         )
 
     def lost(self, lease: Lease) -> errors.JupyterMigError:
         """The instance vanished under the lease."""
         return errors.LeaseEnded(
-            f"The {plain(lease.size, 30)} slice is gone from its GPU.",
+            f"The {plain(lease.size, _SIZE)} slice is gone from its GPU.",
             situation="It was removed, or the GPU was reset.",
             next_step="Start the kernel again to get another.",
         )
@@ -108,7 +111,7 @@ class Refusals:
     def rebooted(self, lease: Lease) -> errors.JupyterMigError:
         """Instances do not outlive a reboot."""
         return errors.LeaseEnded(
-            f"The {plain(lease.size, 30)} slice ended with a restart of the machine.",
+            f"The {plain(lease.size, _SIZE)} slice ended with a restart of the machine.",
             next_step="Start the kernel again.",
         )
 
