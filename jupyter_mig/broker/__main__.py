@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -17,7 +16,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--driver", required=True, help="nvml, or simulated: and a node")
     parser.add_argument("--inventory", choices=("auto", "static", "dynamic"), default="auto")
     chosen = parser.parse_args(arguments)
-    os.umask(0o077)
     return Agent(chosen.place, chosen.driver, chosen.inventory).run()
 
 

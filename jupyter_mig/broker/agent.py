@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import resource
 import signal
 import sys
@@ -52,6 +53,7 @@ class Agent(msgspec.Struct, frozen=True):
 
         A place that is taken is no failure: its broker serves as well.
         """
+        os.umask(0o077)
         premises = Premises(self.place)
         try:
             if not premises.enter():
@@ -60,8 +62,7 @@ class Agent(msgspec.Struct, frozen=True):
                 asyncio.run(self._serve(premises))
         except errors.JupyterMigError as error:
             log.error("The broker did not start: %s", error)  # noqa: TRY400 - the message says it all
-            premises.report(error)
-            return 1
+            return 1 if premises.report(error) else os.EX_CANTCREAT
         finally:
             premises.leave()
         return 0
@@ -83,7 +84,7 @@ class Agent(msgspec.Struct, frozen=True):
     @asynccontextmanager
     async def _service(self, premises: Premises) -> AsyncIterator[tuple[Service, HardwarePort]]:
         """The service, started; and stopped in good order."""
-        driver = open_driver(self.driver, premises.silicon)
+        driver = self._driver(premises)
         try:
             recovered = recover(premises.events, self.rules, boot_id(), self.seam)
             hardware = Hardware(
@@ -100,6 +101,16 @@ class Agent(msgspec.Struct, frozen=True):
                 await service.stop()
         finally:
             driver.close()
+
+    def _driver(self, premises: Premises) -> HardwarePort:
+        try:
+            return open_driver(self.driver, premises.silicon)
+        except OSError as error:  # a simulated node keeps its hardware in a file
+            raise errors.UnwritableLog(
+                f"The simulated hardware cannot be kept: {error.strerror}.",
+                situation=f"Its file is {premises.silicon}.",
+                next_step="Make room on that disk, or make it writable; then try again.",
+            ) from error
 
 
 async def _until_over(service: Service, door: Door) -> None:

@@ -54,12 +54,18 @@ class Premises:
         self._clear_doorstep()
         return True
 
-    def report(self, error: errors.JupyterMigError) -> None:
-        """Leave a note for whoever started this broker: why it did not come up."""
+    def report(self, error: errors.JupyterMigError) -> bool:
+        """Leave a note for whoever started this broker: why it did not come up. False if there
+        is no room even for that.
+        """
         note = self.directory / meeting.START_ERROR
         draft = note.with_suffix(".draft")
-        draft.write_bytes(codec.encode(codec.body_of(error)) + b"\n")
-        draft.replace(note)
+        try:
+            draft.write_bytes(codec.encode(codec.body_of(error)) + b"\n")
+            draft.replace(note)
+        except OSError:
+            return False
+        return True
 
     def close_up(self) -> None:
         """Remove the socket; those who come late find nobody and start another broker."""

@@ -114,20 +114,25 @@ class Starter:
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             os.pwrite(lock, b"\n" * 4096, 0)
         except OSError as error:
-            raise errors.UnwritableLog(
-                f"The broker cannot write in its directory: {error.strerror}.",
-                situation=f"The directory is {self._directory}.",
-                next_step="Make room on that disk, or make it writable; then try again.",
-            ) from error
+            raise self._unwritable(str(error.strerror)) from error
         else:
             yield lock
         finally:
             if lock >= 0:
                 os.close(lock)
 
+    def _unwritable(self, reason: str) -> errors.UnwritableLog:
+        return errors.UnwritableLog(
+            f"The broker cannot write in its directory: {reason}.",
+            situation=f"The directory is {self._directory}.",
+            next_step="Make room on that disk, or make it writable; then try again.",
+        )
+
     def _require_success(self, status: int) -> None:
         if status == 0:
             return
+        if status == os.EX_CANTCREAT:
+            raise self._unwritable("no room even to say why")
         try:
             note = (self._directory / meeting.START_ERROR).read_bytes()
             raise codec.error_in(msgspec.json.decode(note, type=ErrorBody))

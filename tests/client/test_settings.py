@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from jupyter_mig.client import Settings
+
+
+def test_without_variables_it_is_the_real_driver() -> None:
+    """Simulation is never chosen silently."""
+    settings = Settings.from_environment({})
+    assert settings == Settings(driver="nvml", visible_devices="\n")
+    assert not settings.simulated
+
+
+def test_variables_are_taken_as_they_are() -> None:
+    """Driver, socket, runtime directory and visible devices each have their variable."""
+    settings = Settings.from_environment(
+        {
+            "JUPYTER_MIG_DRIVER": "simulated:1xA30",
+            "JUPYTER_MIG_SOCKET": "/run/mig.sock",
+            "XDG_RUNTIME_DIR": "/run/user/7",
+            "CUDA_VISIBLE_DEVICES": "0,1",
+        }
+    )
+    assert settings.simulated
+    assert settings.socket == Path("/run/mig.sock")
+    assert settings.runtime_directory == Path("/run/user/7")
+    assert settings.visible_devices == "0,1\n"
+
+
+def test_an_empty_variable_is_none() -> None:
+    """``JUPYTER_MIG_SOCKET= jupyter lab`` means no socket, not one at the empty path."""
+    names = ("JUPYTER_MIG_DRIVER", "JUPYTER_MIG_SOCKET", "XDG_RUNTIME_DIR")
+    assert Settings.from_environment(dict.fromkeys(names, "")) == Settings.from_environment({})
