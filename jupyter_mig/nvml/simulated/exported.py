@@ -13,6 +13,7 @@ import ctypes
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,8 @@ def prototypes() -> str:
     return "\n".join(lines)
 
 
-def bind(ffi: Any) -> None:
-    """Give cffi's exported functions their bodies."""
+def bind(ffi: Any, names: Sequence[str]) -> None:
+    """Give cffi's exported functions, ``names`` when the library was built, their bodies."""
     node = EnvironmentsNode()
     text_of = ErrorString()
 
@@ -68,9 +69,12 @@ def bind(ffi: Any) -> None:
 
     ffi.def_extern(name="nvmlErrorString")(error_string)
     ffi.def_extern(name=SIMULATION_MARK)(lambda: 1)
-    for name, definition in exports().items():
+    definitions = exports()
+    for name in names:
         ffi.def_extern(name=name, error=int(Code.UNKNOWN))(
-            partial(_answer, node, definition, address)
+            partial(_answer, node, definitions[name], address)
+            if name in definitions
+            else _not_any_more
         )
 
 
@@ -123,6 +127,10 @@ def _answer(node: EnvironmentsNode, definition: Definition, address: Any, *value
             kind = ctypes.c_char_p if converter is text else ctypes.c_void_p
             arguments.append(kind(address(value)))
     return node.call(definition.name, arguments)
+
+
+def _not_any_more(*_values: Any) -> int:
+    return Code.FUNCTION_NOT_FOUND
 
 
 def _prototype(definition: Definition) -> str:

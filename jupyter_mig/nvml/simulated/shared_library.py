@@ -20,17 +20,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from shutil import copyfile
 
-from .exported import prototypes
+from .codes import Code
+from .exported import exports, prototypes
 
 LIBRARY = "libnvidia-ml.so.1"
 _MODULE = "_jupyter_mig_simulated_nvml"
 
 _BEGIN = """
-import sys
+import sys, traceback
 sys.path.extend(path for path in {paths!r} if path not in sys.path)
-from jupyter_mig.nvml.simulated import exported
 from {module} import ffi
-exported.bind(ffi)
+names = {names!r}
+try:
+    from jupyter_mig.nvml.simulated import exported
+    exported.bind(ffi, names)
+except BaseException:
+    traceback.print_exc()
+    for name in names:
+        ffi.def_extern(name=name)(lambda *arguments: {no_driver})
+    ffi.def_extern(name="nvmlErrorString")(lambda code: ffi.NULL)
+"""
+"""What the embedded interpreter begins with.
+
+The package may have moved or changed since the library was built. If it cannot be used any more
+there is no driver: cffi by itself would answer each call with 0, which is success.
 """
 
 
@@ -61,7 +74,8 @@ def build(directory: Path) -> Path:
         runtime_library_dirs=[folder],
         extra_link_args=[f"-Wl,-soname,{LIBRARY}"],
     )
-    ffi.embedding_init_code(_BEGIN.format(paths=_paths(), module=_MODULE))
+    begin = {"paths": _paths(), "module": _MODULE, "names": [*exports()]}
+    ffi.embedding_init_code(_BEGIN.format(no_driver=int(Code.DRIVER_NOT_LOADED), **begin))
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         built = ffi.compile(tmpdir=scratch, target=LIBRARY)

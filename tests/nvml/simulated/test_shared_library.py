@@ -87,6 +87,17 @@ def test_without_a_node_there_is_no_driver(lister: str, library: Path, node: str
     assert output_of([lister], library, node) == "nvmlInit: 9 Driver Not Loaded\n"
 
 
+def test_a_library_whose_package_is_gone_has_no_driver(
+    lister: str, library: Path, tmp_path: Path
+) -> None:
+    """It does not answer success for what it cannot do any more."""
+    broken = tmp_path / "jupyter_mig"
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise ImportError('moved')", encoding="utf-8")
+    output = output_of([lister], library, "1xA30", PYTHONPATH=str(tmp_path))
+    assert output.startswith("nvmlInit: 9 ")
+
+
 def test_the_driver_keeps_its_contract_through_the_library(library: Path, tmp_path: Path) -> None:
     """The whole contract suite, in a process whose pynvml loads this library by itself."""
     suite = ["tests/nvml/test_driver_contract.py", "-q", "-p", "no:cacheprovider"]
