@@ -59,8 +59,8 @@ def test_a_lease_from_asking_to_giving_back(open_post: Post) -> None:
         kernel.kill()
         kernel.wait()
     assert say(open_post.socket, "DELETE", path)[0] == 200
-    version = say(open_post.socket, "GET", path)[1]["version"]
-    say(open_post.socket, "GET", f"{path}?seen={version}&wait_seconds=5")
+    while (seen := say(open_post.socket, "GET", path)[1])["state"] != "released":
+        say(open_post.socket, "GET", f"{path}?seen={seen['version']}&wait_seconds=5")
     status, over = say(open_post.socket, "DELETE", path)
     assert (status, over["state"], over["refusal"]) == (200, "released", None)
     assert say(open_post.socket, "GET", "/v1/leases") == (200, [])
