@@ -75,14 +75,17 @@ $(VENV)/.made:
 
 # Chromium is the one thing that only the tests need and pip cannot bring.
 chromium:
-	@if command -v chromium chromium-browser google-chrome >/dev/null; then exit 0; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	@for name in chromium chromium-browser google-chrome; do \
+	  if command -v $$name >/dev/null; then exit 0; fi; \
+	done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-	  apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; \
-	else \
-	  echo "The browser tests need Chromium. Install it (Debian: apt-get install chromium), run this as root"; \
-	  echo "and it is installed for you, or leave those tests out on purpose: make test BROWSER=no"; exit 1; \
-	fi
+	  apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core && exit 0; \
+	fi; \
+	echo "The browser tests need Chromium, and it is not here. Install it (Debian: apt-get install chromium),"; \
+	echo "run this as root on Debian and it is installed for you, or leave those tests out on purpose:"; \
+	echo "make test BROWSER=no"; \
+	exit 1
 
 clean:
 	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis \
