@@ -102,7 +102,8 @@ async def lab(user: Home, *options: str) -> AsyncIterator[Lab]:
 @asynccontextmanager
 async def _page() -> AsyncIterator[Page]:
     async with async_playwright() as playwright:
-        executable = next(path for name in _CHROMIUM if (path := shutil.which(name)))
+        executable = next(filter(None, map(shutil.which, _CHROMIUM)), None)
+        assert executable, "the browser tests need Chromium: run make chromium"
         browser = await playwright.chromium.launch(executable_path=executable, args=_QUIET)
         page = await browser.new_page(viewport={"width": 1280, "height": 800})
         page.set_default_timeout(PATIENCE_MS)
