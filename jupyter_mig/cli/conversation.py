@@ -13,15 +13,17 @@ Answer = TypeVar("Answer")
 
 
 def hold(
-    questions: Callable[[Client], Awaitable[Answer]], environ: Mapping[str, str] = os.environ
+    questions: Callable[[Client], Awaitable[Answer]],
+    environ: Mapping[str, str] = os.environ,
+    client: Client | None = None,
 ) -> Answer:
-    """Ask the broker that the environment names, starting it if need be."""
+    """Ask the broker that the environment names, starting it if need be; or that of ``client``."""
+    asking = client or Client(Settings.from_environment(environ))
 
     async def talk() -> Answer:
-        client = Client(Settings.from_environment(environ))
         try:
-            return await questions(client)
+            return await questions(asking)
         finally:
-            client.close()
+            asking.close()
 
     return asyncio.run(talk())

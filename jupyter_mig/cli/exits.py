@@ -6,6 +6,8 @@
 2    usage: the command line, a size, a driver name or a setting cannot be understood
 3    refused: understood, and the answer is no (no room, not your lease, it is over)
 4    the node cannot be used: no driver, no permission, no broker, no log
+126  ``run``: the command is there and cannot be executed
+127  ``run``: there is no such command
 130  interrupted (Ctrl-C); ``demo``, which is ended that way, gives 0
 141  whoever read the output left
 ===  ==========================================================================
@@ -33,6 +35,8 @@ class Exit(IntEnum):
     USAGE = 2
     REFUSED = 3
     UNUSABLE = 4
+    NOT_EXECUTABLE = 126
+    NO_COMMAND = 127
     INTERRUPTED = 130
     NOBODY_READS = 141
 

@@ -60,7 +60,7 @@ def lines(leases: Sequence[LeaseView], terminal: Terminal) -> Iterator[str]:
     yield from table.lines(_COLUMNS, [_row(lease) for lease in leases], terminal)
     for lease in leases:
         if lease.state == "waiting":
-            yield _waiting(lease)
+            yield waiting(lease)
 
 
 def title(lease: LeaseView) -> str:
@@ -82,7 +82,8 @@ def _row(lease: LeaseView) -> list[str]:
     ]
 
 
-def _waiting(lease: LeaseView) -> str:
+def waiting(lease: LeaseView) -> str:
+    """How it stands with a lease that waits."""
     facts = [f"{ordinal(lease.place)} in line"] if lease.place else []
     if lease.estimate_seconds is not None:
         facts.append(f"about {duration(lease.estimate_seconds)}")

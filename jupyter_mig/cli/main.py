@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from jupyter_mig import __version__
-from jupyter_mig.cli import demo, exits, kernels, leases, release, sizes, status
+from jupyter_mig.cli import demo, exits, kernels, leases, release, run, sizes, status
 from jupyter_mig.cli.exits import Exit
 from jupyter_mig.errors import JupyterMigError
 
@@ -31,6 +31,7 @@ VERBS: Mapping[str, Verb] = {
     "sizes": sizes,
     "leases": leases,
     "release": release,
+    "run": run,
     "kernels": kernels,
     "demo": demo,
 }

@@ -1,0 +1,137 @@
+"""``jupyter mig run``: any command on a slice of its own, for as long as it lives.
+
+This process asks for the slice, ties it to itself, and then *becomes* the command (execve). So
+terminal, job control, signals and exit status need no passing on; and there is no moment at which
+a kill would leave a slice behind: the broker watches the one process there is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Sequence
+from contextlib import closing
+from itertools import takewhile
+from pathlib import PurePath
+
+from jupyter_mig.cli.cells import printable
+from jupyter_mig.cli.conversation import hold
+from jupyter_mig.cli.label import heading
+from jupyter_mig.cli.notice import Notice
+from jupyter_mig.cli.program import CannotRun, become, find
+from jupyter_mig.cli.terminal import of
+from jupyter_mig.client import Client, Settings, place
+from jupyter_mig.client.starter import Starter
+from jupyter_mig.errors import LeaseEnded
+from jupyter_mig.kernels.environment import with_slice
+from jupyter_mig.wire.messages import LeaseRequest, LeaseView
+
+HELP = "run a command on a slice of its own"
+
+_LONGEST_LABEL = 80
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.add_argument("--size", required=True, help="1g.10gb, or 20gb+ for at least that much")
+    patience = parser.add_mutually_exclusive_group()
+    patience.add_argument(
+        "--patience", type=seconds, metavar="S", help="wait in line that long (default: for ever)"
+    )
+    patience.add_argument(
+        "--no-wait",
+        dest="patience",
+        action="store_const",
+        const=0.0,
+        help="fail if no slice is free now",
+    )
+    parser.add_argument("--label", help="what leases and status call it (default: the command)")
+    parser.add_argument(
+        "command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...", help="what to run"
+    )
+    parser.set_defaults(usage_error=parser.error)
+
+
+def seconds(text: str) -> float:
+    """A span of time; raises ValueError if it is none."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError(text)
+    return value
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Become the command once there is a slice; returns only if that cannot be."""
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    if not command:
+        arguments.usage_error("say what to run: jupyter mig run --size 1g.10gb -- COMMAND ...")
+    request = LeaseRequest(
+        kernel_id=f"run-{uuid.uuid4()}",
+        size=printable(arguments.size),
+        label=printable(label(command) if arguments.label is None else arguments.label),
+        patience_seconds=arguments.patience,
+    )
+    try:
+        file = find(command[0], os.environ)
+        become(file, command, environment(request))
+    except CannotRun as problem:
+        print(f"jupyter mig: {problem}", file=sys.stderr)
+        return problem.status
+
+
+def label(command: Sequence[str]) -> str:
+    """The command up to its first option: what follows may be secret, and the label is stored."""
+    words = [PurePath(command[0]).name, *takewhile(lambda word: word[:1] != "-", command[1:])]
+    return " ".join(words)[:_LONGEST_LABEL]
+
+
+def environment(request: LeaseRequest) -> dict[str, str]:
+    """The environment in which this process has a slice, however long that takes."""
+    settings = Settings.from_environment(os.environ)
+
+    async def obtain(client: Client) -> tuple[Client, LeaseView]:
+        for line in heading(of(sys.stderr), simulated=settings.simulated):
+            print(line, file=sys.stderr)
+        with closing(Notice(sys.stderr)) as notice:
+            lease = await client.acquire(request, notice.show)
+        return client, await client.bind(lease.lease_id, os.getpid())
+
+    client, lease = hold(obtain, client=Client(settings, _Aside(settings)))
+    if lease.slice is None:
+        raise LeaseEnded("The slice was lost before the command started.")
+    return with_slice(
+        os.environ,
+        lease.slice,
+        lease_id=lease.lease_id,
+        socket=client.socket,
+        simulated=settings.simulated,
+    )
+
+
+class _Aside(Starter):
+    """Has another process start the broker: it must not be a child of the program we become, which
+    would find it among its own.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(place.directory_for(settings), settings)
+
+    async def start(self) -> None:
+        """Return once a broker listens; if the other process could not start it, say why."""
+        asking = _other_client()
+        try:
+            await asyncio.to_thread(asking.wait)
+        finally:
+            asking.terminate()
+        await super().start()
+
+
+def _other_client() -> subprocess.Popen[bytes]:
+    """Somebody who asks the same broker something, and so has it started."""
+    nowhere = subprocess.DEVNULL
+    command = [sys.executable, "-m", "jupyter_mig.cli", "sizes"]
+    return subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, cwd="/")
