@@ -117,8 +117,18 @@ def _on_offer(state: State, place: Place, owner: int) -> bool:
 
 
 def serve(turn: Turn) -> None:
-    """Give room to whoever can have it. Who wants what an elder could not have is not tried: room
-    only shrinks while the line is served.
+    """Give room to whoever can have it; again when somebody with room parked found other room, for
+    an elder may fit where it was kept.
+    """
+    parked_before: set[str] | None = None
+    while parked_before is None or not parked_before <= turn.state.parkings.keys():
+        parked_before = set(turn.state.parkings)
+        _serve_each(turn)
+
+
+def _serve_each(turn: Turn) -> None:
+    """Try everybody once, but nobody who wants what an elder could not have: room only shrinks
+    meanwhile.
     """
     closed = _NOTHING
     in_vain: set[tuple[str, int | None]] = set()

@@ -127,6 +127,8 @@ def test_condemned_static_instance_comes_back() -> None:
     story.wait(31)
     story.answer(fail=True)
     story.wait(31)
+    assert story.answer() == []
+    story.wait(31)
     story.world.real["GPU-0"][0].occupants.clear()
     assert kinds(story.answer()) == [actions.ReturnInstance]
     assert state(story) is PlaceState.IDLE

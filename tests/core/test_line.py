@@ -133,6 +133,22 @@ def test_room_cleared_for_one_is_not_anothers() -> None:
     assert story.state("c") is LeaseState.WAITING
 
 
+def test_room_kept_for_one_who_found_other_room() -> None:
+    """An elder gets it in the same turn."""
+    story = Story(A100, rules=WARM)
+    story.granted("warm", "3g.20gb", BOB)
+    story.release("warm")
+    story.settle()
+    story.exists(0, "2g.10gb", 0)
+    asks = tuple(
+        Ask(size, size, ALICE, server(ALICE), size, "", None) for size in ("1g.5gb", "3g.20gb")
+    )
+    story.happen(SlicesRequested(asks))
+    assert "1g.5gb" in story.ledger.state.parkings
+    story.settle()
+    assert story.state("3g.20gb") is LeaseState.GRANTED
+
+
 def test_patience_while_warm_instances_make_way() -> None:
     """A request without patience waits for them, but not for ever."""
     story = Story(A100, rules=WARM)
