@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.placement.replay import fits_after_repacking
 from jupyter_mig.core.geometry import Geometry, Spec
 from jupyter_mig.core.occupancy import Occupancy
 from jupyter_mig.core.placement import Candidate, capacity, choose
 from tests.core.nodes import A30, A100, GEOMETRIES, RTX_PRO
-from tests.core.oracle import fits_after_repacking
 
 
 def place(gpus: list[Occupancy], name: str) -> Spec | None:
@@ -128,5 +128,5 @@ def test_feasibility_formula() -> None:
     for count in range(1, 9):
         for names in combinations_with_replacement(NAMES, count):
             counts = Counter(names)
-            formula = fits_after_repacking([counts[name] for name in NAMES], gpus=1)
+            formula = fits_after_repacking([counts[name] for name in reversed(NAMES)], gpus=1)
             assert formula == brute_force(names), names

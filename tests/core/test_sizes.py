@@ -13,6 +13,7 @@ from jupyter_mig.core.sizes import (
     parse,
     preferences,
     slug,
+    whole_gpu,
 )
 from tests.core.nodes import A100, RTX_PRO
 
@@ -61,10 +62,11 @@ def test_preferences(text: str, names: list[str]) -> None:
 
 
 def test_order_reads_like_numbers() -> None:
-    """5 GB stands before 10 GB, plain before variants, strange names last."""
-    names = ["whole", "7g.40gb", "1g.5gb+me", "1g.10gb", "2g.10gb", "1g.5gb"]
+    """5 GB stands before 10 GB, plain before variants, whole GPUs and strange names last."""
+    names = ["whole", "full.40gb", "full.8gb", "7g.40gb", "1g.5gb+me", "1g.10gb", "2g.10gb", "1g.5gb"]
     assert sorted(names, key=order) == [
-        "1g.5gb", "1g.5gb+me", "1g.10gb", "2g.10gb", "7g.40gb", "whole",
+        "1g.5gb", "1g.5gb+me", "1g.10gb", "2g.10gb", "7g.40gb", "full.8gb", "full.40gb",
+        "whole",
     ]  # fmt: skip
 
 
@@ -72,3 +74,16 @@ def test_plain_and_slug() -> None:
     """Variants are told by their suffix; kernelspec names allow no plus sign."""
     assert [is_plain(p.name) for p in RTX_PRO.profiles] == [True, False, False, True, True]
     assert slug("1g.24gb+me.all") == "1g.24gb.me.all"
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "name"),
+    [(24564, "full.24gb"), (81559, "full.80gb"), (143771, "full.141gb"), (0, "full")],
+)
+def test_a_whole_gpu_has_a_size(mebibytes: int, name: str) -> None:
+    """Memory as people say it; a plain size, which a requirement accepts if its memory is known."""
+    assert whole_gpu(mebibytes * 2**20) == name
+    assert slug(name) == name
+    known = name != "full"
+    assert is_plain(name) == known
+    assert parse("24gb+").accepts(Offer(name, mebibytes * 2**20)) == known
