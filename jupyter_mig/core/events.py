@@ -141,13 +141,15 @@ class GpuObserved(Event, frozen=True):
 
     ``creates`` is whether we may create and destroy there (dynamic) or hand out what exists.
     ``offers_unknown`` is False when the log that knew the instances was lost: somebody may hold
-    one without being on it, so those we do not know are not handed out.
+    one without being on it, so those we do not know are not handed out. ``problem`` says what is
+    in the way of starting anything there, if the observer knows.
     """
 
     gpu: Gpu
     creates: bool
     instances: tuple[Instance, ...] = ()
     offers_unknown: bool = True
+    problem: str = ""
 
 
 class GpuFailed(Event, frozen=True):

@@ -11,6 +11,9 @@ from functools import cached_property
 
 import msgspec
 
+NO_GPU_INSTANCE = 0xFFFFFFFF
+"""What NVML says in place of a GPU instance's id where there is none: on a GPU without MIG."""
+
 
 class Engines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Media engines, counted. A GPU has a fixed stock that its instances share out."""
@@ -115,11 +118,24 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What NVML calls a live instance. MIG UUIDs are reused by the next tenant of the slot:
     never key anything by them.
+
+    A GPU without MIG is handed out as one instance, which has NVML's numbers for "none" and the
+    GPU's own UUID where others have that of a MIG device: what CUDA calls it.
     """
 
     gi_id: int
     ci_id: int | None = None
     mig_uuid: str | None = None
+
+    @classmethod
+    def of_gpu(cls, gpu_uuid: str) -> Identity:
+        """That of a whole GPU."""
+        return cls(NO_GPU_INSTANCE, NO_GPU_INSTANCE, gpu_uuid)
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether it is a whole GPU, no MIG instance."""
+        return self.gi_id == NO_GPU_INSTANCE
 
     @property
     def whole(self) -> bool:

@@ -14,14 +14,15 @@ from jupyter_mig.core.leases import EndReason, Trigger
 from jupyter_mig.core.state import GpuState, Place, PlaceState, State
 from jupyter_mig.core.turn import Turn
 
+MIG_IS_OFF = "MIG mode is off"
+
 _IN_FLIGHT = frozenset({PlaceState.CREATING, PlaceState.CLAIMING, PlaceState.DESTROYING})
 
 
 def gpu_observed(turn: Turn, event: GpuObserved) -> None:
     """Take over what was seen: match it with what we know, adopt, forget, resolve."""
     uuid = event.gpu.uuid
-    problem = "" if event.gpu.mig_enabled else "MIG mode is off"
-    turn.state.gpus[uuid] = GpuState(event.gpu, event.creates, problem)
+    turn.state.gpus[uuid] = GpuState(event.gpu, event.creates, _problem(event))
     unseen = list(event.instances)
     for place in turn.state.on_gpu(uuid):
         seen = next((found for found in unseen if _same(place, found)), None)
@@ -30,6 +31,13 @@ def gpu_observed(turn: Turn, event: GpuObserved) -> None:
         _compare(turn, place, seen)
     for found in unseen:
         _discover(turn, found, hand_out=event.offers_unknown and not event.creates)
+
+
+def _problem(event: GpuObserved) -> str:
+    """Why nothing can be started there. A GPU without MIG may be on offer as a whole."""
+    if event.problem or event.gpu.mig_enabled or event.instances:
+        return event.problem
+    return MIG_IS_OFF
 
 
 def _same(place: Place, found: Instance) -> bool:
@@ -131,6 +139,7 @@ def _resolve_creating(turn: Turn, place: Place, seen: Instance | None) -> None:
         return
     place.identity = seen.identity
     if seen.identity.whole:
+        _lock(turn, place)
         ready(turn, place)
         return
     lease = turn.state.tenant(place)
@@ -185,7 +194,13 @@ def _interrupted(turn: Turn, place: Place) -> None:
         place.was = doing
     elif place.asked or (place.state is PlaceState.CONDEMNED and place.retry_at is None):
         place.asked, place.retry_at = False, turn.now
-    if place.state is PlaceState.HELD and not place.ours and place.identity is not None:
+    if place.state is PlaceState.HELD:
+        _lock(turn, place)
+
+
+def _lock(turn: Turn, place: Place) -> None:
+    """Locks end with the process of a broker: take this one again."""
+    if place.identity is not None:
         turn.do(LockInstance(place.instance_id, place.spec.gpu_uuid, place.identity))
 
 

@@ -1,6 +1,7 @@
 """How people name a size, and which profiles satisfy it.
 
 ``1g.10gb``   exactly that profile.
+``full.24gb`` a whole GPU of 24 GB, where MIG is off or missing.
 ``20gb+``     the smallest profile with at least 20 GB, by the gigabytes in NVIDIA's own names.
 ``small``     whatever the administrator's table says it is.
 """
@@ -13,8 +14,10 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 _PROFILE = re.compile(
-    r"(?P<compute>\d+)g\.(?P<gigabytes>\d+)gb(?P<variant>(?:[+-][a-z]+(?:\.[a-z]+)*)?)"
+    r"(?:(?P<compute>\d+)g|full)\.(?P<gigabytes>\d+)gb(?P<variant>(?:[+-][a-z]+(?:\.[a-z]+)*)?)"
 )
+_WHOLE = 999
+"""More compute slices than any profile has: where whole GPUs are sorted."""
 _AT_LEAST = re.compile(r"(?P<gigabytes>\d+)gb\+")
 
 
@@ -67,17 +70,28 @@ def preferences(request: Exactly | AtLeast, offers: Iterable[Offer]) -> list[str
 
 
 def order(name: str) -> tuple[int, int, str, str]:
-    """Sort key that puts 1g.5gb before 1g.10gb before 2g.10gb, plain before variants."""
+    """Sort key that puts 1g.5gb before 1g.10gb before 2g.10gb, plain before variants, and whole
+    GPUs last.
+    """
     match = _PROFILE.fullmatch(name)
     if match is None:
         return (1_000, 0, "", name)
-    return (int(match["compute"]), int(match["gigabytes"]), match["variant"], name)
+    compute = int(match["compute"] or _WHOLE)
+    return (compute, int(match["gigabytes"]), match["variant"], name)
 
 
 def is_plain(name: str) -> bool:
     """Whether the profile is no media-engine or graphics variant."""
     match = _PROFILE.fullmatch(name)
     return match is not None and not match["variant"]
+
+
+def whole_gpu(memory_bytes: int) -> str:
+    """The size of a whole GPU, named like NVIDIA's largest profiles by its memory in whole GiB,
+    rounded up; plain ``full`` where that is not known.
+    """
+    gibibytes = -(-memory_bytes // 2**30)
+    return f"full.{gibibytes}gb" if gibibytes else "full"
 
 
 def slug(name: str) -> str:

@@ -15,6 +15,7 @@ from tests.core.story import Story
 
 EVENT_TYPES = typing.get_args(events.AnyEvent)
 ACTION_TYPES = typing.get_args(actions.AnyAction)
+st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
 
 
 def values(types: tuple[type, ...]) -> st.SearchStrategy[Any]:

@@ -75,33 +75,6 @@ def test_mig_switched_off() -> None:
     assert kinds(story.ask("b", "3g.20gb")) == [actions.Refuse]
 
 
-def whole(story: Story, *, occupants: tuple[int, ...] = (), problem: str = "") -> GpuObserved:
-    """A GPU without MIG, on offer as a whole; or not, because of a problem."""
-    one = Instance(
-        Spec("GPU-0", NO_GPU_INSTANCE), Identity.of_gpu("GPU-0"), "full.40gb", 40, occupants
-    )
-    plain = gpu(0, Geometry(), mig_enabled=False)
-    story.world.gpus["GPU-0"] = plain
-    return GpuObserved(plain, False, () if problem else (one,), problem=problem)
-
-
-def test_a_whole_gpu_is_one_instance() -> None:
-    """Where MIG is off the GPU itself is lent: once at a time, and stays when given back."""
-    story = Story(Geometry(), static={0: []})
-    story.happen(whole(story))
-    assert story.ledger.state.gpus["GPU-0"].problem == ""
-    story.ask("a", "full.40gb")
-    (claim,) = (said for said in story.said if isinstance(said, actions.ClaimInstance))
-    story.happen(events.InstanceClaimed(claim.instance_id))
-    assert story.state("a") is LeaseState.GRANTED
-    assert kinds(story.ask("b", "40gb+")) == [actions.Refuse]
-    story.happen(whole(story, occupants=(77,)))
-    assert story.state("a") is LeaseState.GRANTED
-    story.happen(whole(story, problem="MIG mode is on"))
-    assert story.reason("a") is EndReason.LOST
-    assert story.ledger.state.gpus["GPU-0"].problem == "MIG mode is on"
-
-
 def test_lost_compute_instance() -> None:
     """Without its compute instance a slice is no use: the lease is lost, the rest of it goes."""
     story = Story(A100)
@@ -297,11 +270,11 @@ def test_restart_during_a_claim(gone: bool) -> None:
 
 
 def test_restart_while_draining() -> None:
-    """The question who is there is asked again."""
+    """The lock is taken and the question who is there asked again."""
     story = Story(A100)
     story.granted("a", "3g.20gb")
     story.release("a")
-    assert kinds(story.restart()) == [actions.ObserveOccupants]
+    assert kinds(story.restart()) == [actions.LockInstance, actions.ObserveOccupants]
     story.settle()
     assert story.state("a") is LeaseState.RELEASED
 

@@ -63,7 +63,16 @@ def test_preferences(text: str, names: list[str]) -> None:
 
 def test_order_reads_like_numbers() -> None:
     """5 GB stands before 10 GB, plain before variants, whole GPUs and strange names last."""
-    names = ["whole", "full.40gb", "full.8gb", "7g.40gb", "1g.5gb+me", "1g.10gb", "2g.10gb", "1g.5gb"]
+    names = [
+        "whole",
+        "full.40gb",
+        "full.8gb",
+        "7g.40gb",
+        "1g.5gb+me",
+        "1g.10gb",
+        "2g.10gb",
+        "1g.5gb",
+    ]
     assert sorted(names, key=order) == [
         "1g.5gb", "1g.5gb+me", "1g.10gb", "2g.10gb", "7g.40gb", "full.8gb", "full.40gb",
         "whole",
