@@ -58,6 +58,24 @@ def prepare(directory: Path) -> None:
         _require_private(folder)
 
 
+def require_usable(directory: Path) -> None:
+    """Raise BadPlace if no broker could live there; makes nothing.
+
+    What is there must be trusted; the nearest folder above what is missing must be writable.
+    """
+    require_short(directory / meeting.SOCKET)
+    for folder in (directory.parent, directory):
+        if os.path.lexists(folder):
+            _require_private(folder)
+    nearest = next(one for one in (directory, *directory.parents) if one.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise errors.BadPlace(
+            "The broker's directory cannot be made or written.",
+            situation=f"The directory is {directory}, and {nearest} is closed to you.",
+            next_step=_ADVICE,
+        )
+
+
 def require_short(socket: Path) -> None:
     """Raise BadPlace if the path is longer than a Unix socket's may be."""
     length = len(os.fsencode(socket))

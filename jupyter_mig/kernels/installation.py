@@ -17,13 +17,14 @@ from jupyter_core.paths import jupyter_data_dir, jupyter_path
 
 from jupyter_mig.core.sizes import order
 from jupyter_mig.errors import MalformedSpec, UnknownSize
-from jupyter_mig.kernels import kernelspecs
+from jupyter_mig.kernels import choices, kernelspecs
+from jupyter_mig.kernels.choices import Choice
 from jupyter_mig.kernels.kernelspecs import MARK, BaseSpec, SizedSpec
-from jupyter_mig.wire.messages import NodeView, SizeCount
+from jupyter_mig.wire.messages import NodeView
 
 
 class Installed(msgspec.Struct, frozen=True):
-    """A sized kernelspec found on disk."""
+    """A sized kernelspec found on disk. ``version`` is that of the package that wrote it."""
 
     name: str
     display_name: str
@@ -31,6 +32,7 @@ class Installed(msgspec.Struct, frozen=True):
     base: str
     simulated: bool
     directory: Path
+    version: str = ""
 
 
 def user_dir() -> Path:
@@ -99,12 +101,13 @@ def _installed(directory: Path) -> Installed | None:
         base=mark.get("base", ""),
         simulated=mark.get("simulated", False),
         directory=directory,
+        version=mark.get("version", ""),
     )
 
 
-def _chosen_sizes(node: NodeView, names: Sequence[str]) -> list[SizeCount]:
+def _chosen_sizes(node: NodeView, names: Sequence[str]) -> list[Choice]:
     if not names:
-        return kernelspecs.usual_sizes(node)
+        return choices.usual(node)
     by_name = {size.size: size for size in node.sizes}
     for name in names:
         if name not in by_name:
@@ -113,7 +116,7 @@ def _chosen_sizes(node: NodeView, names: Sequence[str]) -> list[SizeCount]:
                 situation="It has: " + ", ".join(sorted(by_name, key=order)),
                 next_step="Name one of these.",
             )
-    return [by_name[name] for name in sorted(set(names), key=order)]
+    return choices.in_reading_order(by_name[name] for name in set(names))
 
 
 def _chosen_bases(names: Sequence[str]) -> list[BaseSpec]:

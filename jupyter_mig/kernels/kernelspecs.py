@@ -16,15 +16,14 @@ from typing import Any
 
 import msgspec
 
-from jupyter_mig.core.sizes import is_plain, order, slug
-from jupyter_mig.wire.messages import NodeView, SizeCount
+from jupyter_mig import __version__
+from jupyter_mig.core.sizes import order, slug
+from jupyter_mig.kernels.choices import Choice
+from jupyter_mig.wire.messages import NodeView
 
 PROVISIONER = "mig-provisioner"
 MARK = "jupyter_mig"
 """The key in a spec's metadata by which we know our own."""
-
-MANY_SIZES = 8
-"""More sizes than this, and media-engine and graphics variants are left out by default."""
 
 _COLLATION = " _-.()+0123456789abcdefghijklmnopqrstuvwxyz"
 _RESOURCES = ("logo-*", "kernel.js", "kernel.css")
@@ -68,24 +67,19 @@ def bases(specs: Mapping[str, Mapping[str, Any]]) -> list[BaseSpec]:
     ]
 
 
-def usual_sizes(node: NodeView) -> list[SizeCount]:
-    """The node's sizes in reading order; without variants where that would be a flood."""
-    sizes = sorted(node.sizes, key=lambda size: order(size.size))
-    if len(sizes) <= MANY_SIZES:
-        return sizes
-    return [size for size in sizes if is_plain(size.size)]
-
-
-def sized(base: BaseSpec, sizes: Sequence[SizeCount], node: NodeView) -> list[SizedSpec]:
-    """One spec per size, ``sizes`` in the order in which people shall see them."""
-    names = _display_names(base.document["display_name"], sizes, simulated=node.simulated)
+def sized(base: BaseSpec, choices: Sequence[Choice], node: NodeView) -> list[SizedSpec]:
+    """One spec per size, ``choices`` in the order in which people shall see them."""
+    shown = [choice.name for choice in choices]
+    titles = _display_names(base.document["display_name"], shown, simulated=node.simulated)
     return [
-        SizedSpec(f"{base.name}-mig-{slug(size.size)}", _document(base, size, title, node), base)
-        for size, title in zip(sizes, names, strict=True)
+        SizedSpec(
+            f"{base.name}-mig-{slug(choice.name)}", _document(base, choice, title, node), base
+        )
+        for choice, title in zip(choices, titles, strict=True)
     ]
 
 
-def _display_names(title: str, sizes: Sequence[SizeCount], *, simulated: bool) -> list[str]:
+def _display_names(title: str, sizes: Sequence[str], *, simulated: bool) -> list[str]:
     """Front ends sort by display name as text, which puts 1g.10gb before 1g.5gb. A second space
     before the parenthesis sorts first and HTML does not show it.
     """
@@ -94,7 +88,7 @@ def _display_names(title: str, sizes: Sequence[SizeCount], *, simulated: bool) -
     names: list[str] = []
     gap, following = " ", ""
     for size in reversed(sizes):
-        shown = f"({size.size}){label}"
+        shown = f"({size}){label}"
         if following and _collated(shown) > _collated(following):
             gap += " "
         following = shown
@@ -107,7 +101,7 @@ def _collated(text: str) -> list[int]:
     return [_COLLATION.find(character) for character in text]
 
 
-def _document(base: BaseSpec, size: SizeCount, title: str, node: NodeView) -> dict[str, Any]:
+def _document(base: BaseSpec, choice: Choice, title: str, node: NodeView) -> dict[str, Any]:
     argv = [
         part.replace("{resource_dir}", str(base.resource_dir)) for part in base.document["argv"]
     ]
@@ -115,21 +109,22 @@ def _document(base: BaseSpec, size: SizeCount, title: str, node: NodeView) -> di
         **base.document,
         "argv": argv,
         "display_name": title,
-        "metadata": {**base.document.get("metadata", {}), **_metadata(base, size, node)},
+        "metadata": {**base.document.get("metadata", {}), **_metadata(base, choice, node)},
     }
 
 
-def _metadata(base: BaseSpec, size: SizeCount, node: NodeView) -> dict[str, Any]:
+def _metadata(base: BaseSpec, choice: Choice, node: NodeView) -> dict[str, Any]:
     return {
-        "kernel_provisioner": {"provisioner_name": PROVISIONER, "config": {"size": size.size}},
+        "kernel_provisioner": {"provisioner_name": PROVISIONER, "config": {"size": choice.request}},
         MARK: {
-            "profile": size.size,
-            "memory_bytes": size.memory_bytes,
+            "profile": choice.name,
+            "memory_bytes": choice.memory_bytes,
             "base": base.name,
             "gpus": sorted({gpu.name for gpu in node.gpus}),
             "simulated": node.simulated,
+            "version": __version__,
         },
-        "parameters": _parameters(size.size, [each.size for each in node.sizes]),
+        "parameters": _parameters(choice.request, [each.size for each in node.sizes]),
     }
 
 
@@ -142,7 +137,7 @@ def _parameters(size: str, choices: Iterable[str]) -> dict[str, Any]:
                 "type": "string",
                 "title": "GPU slice",
                 "default": size,
-                "enum": sorted(choices, key=order),
+                "enum": sorted({size, *choices}, key=order),
             }
         },
     }

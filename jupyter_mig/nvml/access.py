@@ -24,14 +24,20 @@ class AccessNodes(msgspec.Struct, frozen=True):
 
     def of(self, gpu_minor: int, identity: Identity) -> tuple[Path, ...]:
         """The nodes of the GPU instance and its compute instance, as far as they exist."""
+        return tuple(node for node, _ in self.pairs(gpu_minor, identity) if node.exists())
+
+    def pairs(self, gpu_minor: int, identity: Identity) -> tuple[tuple[Path, Path], ...]:
+        """Each node that the instance should have, with the capability file that describes it."""
         gi_number = 3 + 135 * gpu_minor + 9 * identity.gi_id
         gi_folder = self.proc / f"gpu{gpu_minor}" / "mig" / f"gi{identity.gi_id}"
-        numbers = [_number(gi_folder / "access", gi_number)]
+        found = [self._pair(gi_folder / "access", gi_number)]
         if identity.ci_id is not None:
             ci_file = gi_folder / f"ci{identity.ci_id}" / "access"
-            numbers.append(_number(ci_file, gi_number + 1 + identity.ci_id))
-        nodes = (self.dev / f"nvidia-cap{number}" for number in numbers)
-        return tuple(node for node in nodes if node.exists())
+            found.append(self._pair(ci_file, gi_number + 1 + identity.ci_id))
+        return tuple(found)
+
+    def _pair(self, capability: Path, fixed: int) -> tuple[Path, Path]:
+        return self.dev / f"nvidia-cap{_number(capability, fixed)}", capability
 
 
 SYSTEM = AccessNodes()

@@ -92,6 +92,11 @@ def close_session() -> None:
     _call("nvmlShutdown")
 
 
+def driver_version() -> str:
+    """The version of the driver that is loaded, such as ``590.48.01``."""
+    return str(_call("nvmlSystemGetDriverVersion"))
+
+
 def is_simulated() -> bool:
     """Whether the NVML that was opened is our simulation, wherever it was loaded from."""
     return hasattr(pynvml.nvmlLib, SIMULATION_MARK)
@@ -133,10 +138,16 @@ def device_minor(device: Device) -> int:
 def mig_enabled(device: Device) -> bool:
     """Whether MIG mode is on now; False on a GPU that has none."""
     try:
-        current, _pending = _call("nvmlDeviceGetMigMode", device)
+        return mig_mode(device)[0]
     except errors.NotSupported:
         return False
-    return bool(current == pynvml.NVML_DEVICE_MIG_ENABLE)
+
+
+def mig_mode(device: Device) -> tuple[bool, bool]:
+    """Whether MIG mode is on now, and whether it is after a reset. NotSupported: there is none."""
+    current, pending = _call("nvmlDeviceGetMigMode", device)
+    on = pynvml.NVML_DEVICE_MIG_ENABLE
+    return bool(current == on), bool(pending == on)
 
 
 def memory(device: Device) -> Memory:

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 
+from jupyter_mig import __version__
 from jupyter_mig.core.sizes import order
 from jupyter_mig.kernels import kernelspecs
-from tests.kernels.nodes import A100, RTX, base, node
+from jupyter_mig.kernels.choices import in_reading_order
+from tests.kernels.nodes import A100, base, node
 
 PROFILES = st.builds(
     "{}g.{}gb{}".format,
@@ -24,14 +26,16 @@ PROFILES = st.builds(
 
 def _shown(*sizes: str, title: str = "Python 3 (ipykernel)", simulated: bool = False) -> list[str]:
     one = node(*sizes, simulated=simulated)
-    derived = kernelspecs.sized(base(Path("/nowhere"), display_name=title), one.sizes, one)
+    derived = kernelspecs.sized(
+        base(Path("/nowhere"), display_name=title), in_reading_order(one.sizes), one
+    )
     return [spec.document["display_name"] for spec in derived]
 
 
 def test_the_name_is_the_bases_with_a_slug_of_the_size() -> None:
     """Kernelspec names allow no plus sign, so a media-engine variant has a dot instead."""
     one = node("1g.5gb", "1g.5gb+me")
-    derived = kernelspecs.sized(base(Path("/nowhere")), one.sizes, one)
+    derived = kernelspecs.sized(base(Path("/nowhere")), in_reading_order(one.sizes), one)
     assert [spec.name for spec in derived] == ["python3-mig-1g.5gb", "python3-mig-1g.5gb.me"]
 
 
@@ -71,7 +75,7 @@ def test_a_spec_leads_to_the_provisioner_and_describes_the_slice(tmp_path: Path)
     kept = {"debugger": True, "supported_encryption": ["curve"]}
     one = node(*A100)
     origin = base(tmp_path, metadata=kept, env={"A": "1"})
-    document = kernelspecs.sized(origin, one.sizes, one)[3].document
+    document = kernelspecs.sized(origin, in_reading_order(one.sizes), one)[3].document
     assert document["env"] == {"A": "1"}
     assert document["metadata"] == {
         **kept,
@@ -85,6 +89,7 @@ def test_a_spec_leads_to_the_provisioner_and_describes_the_slice(tmp_path: Path)
             "base": "python3",
             "gpus": ["NVIDIA A100-SXM4-40GB"],
             "simulated": False,
+            "version": __version__,
         },
         "parameters": {
             "type": "object",
@@ -104,7 +109,7 @@ def test_resource_dir_is_the_bases(tmp_path: Path) -> None:
     """Jupyter would expand it to the derived spec's directory, where the files are not."""
     origin = base(tmp_path, argv=["{resource_dir}/start.sh", "{connection_file}"])
     one = node("1g.5gb")
-    argv = kernelspecs.sized(origin, one.sizes, one)[0].document["argv"]
+    argv = kernelspecs.sized(origin, in_reading_order(one.sizes), one)[0].document["argv"]
     assert argv == [f"{tmp_path}/start.sh", "{connection_file}"]
 
 
@@ -115,7 +120,7 @@ def test_what_is_written_is_a_kernelspec(tmp_path: Path) -> None:
     for name in ("logo-64x64.png", "logo-svg.svg", "huge.bin"):
         (origin / name).write_bytes(b"x")
     one = node("1g.5gb")
-    spec = kernelspecs.sized(base(origin), one.sizes, one)[0]
+    spec = kernelspecs.sized(base(origin), in_reading_order(one.sizes), one)[0]
     target = tmp_path / "kernels"
     assert kernelspecs.write(spec, target) == kernelspecs.write(spec, target)
     assert [path.name for path in target.iterdir()] == ["python3-mig-1g.5gb"]
@@ -123,16 +128,6 @@ def test_what_is_written_is_a_kernelspec(tmp_path: Path) -> None:
     assert found == ["kernel.json", "logo-64x64.png", "logo-svg.svg"]
     read = KernelSpec.from_resource_dir(str(target / spec.name))
     assert read.metadata == spec.document["metadata"]
-
-
-def test_sizes_of_a_few_are_all_offered_and_of_many_the_plain_ones() -> None:
-    """Seven sizes of an A100 fit; ten of an RTX PRO 6000 would be a flood."""
-    assert [size.size for size in kernelspecs.usual_sizes(node(*A100))] == list(A100)
-    assert [size.size for size in kernelspecs.usual_sizes(node(*reversed(RTX)))] == [
-        "1g.24gb",
-        "2g.48gb",
-        "4g.96gb",
-    ]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,264 @@
+"""The doctor's checks one by one: what they see, and what they make of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+import pytest
+
+import jupyter_mig
+from jupyter_mig.cli.doctor import broker, driver, nodes, place, server, slices, specs, variables
+from jupyter_mig.cli.doctor import versions as packages
+from jupyter_mig.cli.doctor.finding import Finding, Level
+from jupyter_mig.cli.doctor.nodes import NodeFile
+from jupyter_mig.cli.doctor.specs import SpecFacts
+from jupyter_mig.cli.doctor.versions import VersionFacts
+from jupyter_mig.client import Settings
+from jupyter_mig.errors import BrokerStartFailed
+from jupyter_mig.kernels.installation import Installed
+from jupyter_mig.nvml import simulated
+from jupyter_mig.nvml.driver import Driver
+from jupyter_mig.nvml.examination import Examined, GpuExamined, Mig, examine
+from jupyter_mig.wire import codec, meeting
+from tests.cli.views import gpu, instance, node
+
+
+def said(findings: Iterable[Finding], level: Level = Level.PROBLEM) -> str:
+    """All that is found at that level."""
+    return "\n".join(f"{one.seen}\n{one.fix}" for one in findings if one.level is level)
+
+
+def tree(root: Path) -> tuple[GpuExamined, ...]:
+    """Lay out the nodes of a GPU with one slice in ``root`` and keep them in ``kept`` beside it,
+    for the node takes them with it; what NVML says of the GPU.
+    """
+    with simulated.installed(f"1xA100-SXM4-40GB?time_scale=0&root={root}") as truth:
+        truth.create(0, "1g.5gb")
+        with closing(Driver(simulated=True)):
+            found = examine().gpus
+        shutil.copytree(root, root.with_name("kept"))
+    return found
+
+
+def test_all_nodes_are_seen(tmp_path: Path) -> None:
+    """The control node, the GPU's, and two for the slice; isolation is a convention there."""
+    gpus = tree(tmp_path / "root")
+    files = nodes.look(tmp_path / "kept", gpus)
+    assert len(files) == 5
+    assert all(file.exists and file.opens for file in files)
+    found = list(nodes.check(files))
+    assert "may open all of them" in said(found, Level.OK)
+    assert said(found, Level.NOTE).startswith("a convention: CUDA_VISIBLE_DEVICES")
+
+
+def test_a_missing_node_is_a_problem(tmp_path: Path) -> None:
+    """The message names the capability to ask the driver's tool for."""
+    gpus = tree(tmp_path / "root")
+    kept = tmp_path / "kept"
+    missing = max((kept / "dev/nvidia-caps").iterdir(), key=lambda path: int(path.name[10:]))
+    missing.unlink()
+    text = said(nodes.check(nodes.look(kept, gpus)))
+    assert f"not there: {missing} (1g.5gb on GPU 0)" in text
+    assert "nvidia-modprobe -f" in text
+    assert text.split("nvidia-modprobe -f ")[1].splitlines()[0].endswith("/access")
+
+
+@pytest.mark.parametrize(
+    ("modify", "level", "word"), [("0", Level.OK, "a boundary"), ("1", Level.NOTE, "open them")]
+)
+def test_closed_nodes_are_a_boundary_if_they_stay_closed(
+    tmp_path: Path, modify: str, level: Level, word: str
+) -> None:
+    """Mode 0400 counts only with DeviceFileModify 0: the driver's setuid tool resets it."""
+    gpus = tree(tmp_path / "root")
+    kept = tmp_path / "kept"
+    for file in (kept / "proc/driver/nvidia/capabilities").glob("gpu*/**/access"):
+        file.chmod(0o600)
+        file.write_text(f"DeviceFileMinor: {_minor(file)}\nDeviceFileModify: {modify}\n")
+    for one in (kept / "dev/nvidia-caps").iterdir():
+        one.chmod(0o400)
+    assert word in said(nodes.check(nodes.look(kept, gpus)), level)
+
+
+def _minor(capability: Path) -> str:
+    return capability.read_text().splitlines()[0].partition(": ")[2]
+
+
+def test_a_node_that_is_closed_to_us_is_a_problem() -> None:
+    """It may be meant so; the message says how an administrator lets somebody in."""
+    file = NodeFile(Path("/dev/nvidia-caps/nvidia-cap3"), "1g.5gb on GPU 0", exists=True)
+    assert "setfacl" in said(nodes.check((file,)))
+
+
+def test_a_driver_without_gpus_is_a_problem() -> None:
+    """As in a container that was given none."""
+    facts = driver.DriverFacts("nvml", Examined("590.48.01", simulated=False, gpus=()))
+    assert "no GPU" in said(driver.check(facts))
+
+
+def test_gpus_without_mig_are_no_problem() -> None:
+    """They have no slices, and that is that."""
+    facts = driver.DriverFacts(
+        "nvml", Examined("590", simulated=False, gpus=(GpuExamined(0, "NVIDIA T4"),))
+    )
+    assert said(driver.check(facts)) == ""
+    assert "has no MIG" in said(driver.check(facts), Level.NOTE)
+
+
+def test_a_user_without_rights_can_use_what_is_there(tmp_path: Path) -> None:
+    """A note, not a problem, where an administrator made slices."""
+    (there,) = tree(tmp_path / "root")
+    assert there.mig is Mig.ON
+    seen = msgspec.structs.replace(there, configures=False, monitors=False)
+    examined = Examined("590.48.01", simulated=True, gpus=(seen,))
+    findings = list(driver.check(driver.DriverFacts("simulated:x", examined)))
+    assert said(findings) == ""
+    assert "those that exist are handed out" in said(findings, Level.NOTE)
+
+
+def test_an_unknown_driver_is_a_problem() -> None:
+    """The settings are wrong, whatever the machine."""
+    facts = driver.look(Settings(driver="simulated:1xGTX"), Path("/nowhere"))
+    assert "GTX" in said(driver.check(facts))
+
+
+def test_leftovers_are_told(tmp_path: Path) -> None:
+    """A socket without a broker, and a place that was last used before this boot."""
+    directory, old, new = (tmp_path / name for name in ("mine", "old", "new"))
+    for one in (directory, old, new):
+        one.mkdir(mode=0o700)
+        (one / meeting.LOCK).touch()
+    os.utime(old / meeting.LOCK, (0, 0))
+    with socket.socket(socket.AF_UNIX) as gone:
+        gone.bind(str(directory / meeting.SOCKET))
+    facts = place.look(Settings(), directory)
+    assert facts.doorless
+    assert facts.earlier == (old,)
+    text = said(place.check(facts), Level.NOTE)
+    assert "left from a broker that was killed" in text
+    assert f"rm -r {old}\n" in f"{text}\n"
+
+
+def test_a_place_that_is_too_deep_is_a_problem(tmp_path: Path) -> None:
+    """A Unix socket's path has a limit; and a wish that is no directory is told."""
+    settings = Settings(runtime_directory=tmp_path / "none")
+    findings = list(place.check(place.look(settings, tmp_path / ("x" * 100))))
+    assert "too long" in said(findings)
+    assert f"{tmp_path / 'none'} is no directory" in said(findings, Level.NOTE)
+
+
+def test_the_last_start_is_told(tmp_path: Path) -> None:
+    """A broker that did not come up left a note; an unreadable one is as none."""
+    settings = Settings()
+    door = tmp_path / meeting.SOCKET
+    note = tmp_path / meeting.START_ERROR
+    note.write_bytes(codec.encode(codec.body_of(BrokerStartFailed("It was Monday."))))
+    assert "It was Monday." in said(broker.check(broker.look(settings, door, listens=False)))
+    note.write_bytes(b"{")
+    assert said(broker.check(broker.look(settings, door, listens=False))) == ""
+
+
+def test_suspects_are_named() -> None:
+    """The pid and the program of whoever is on a slice that will not clear."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        stuck = instance("1g.5gb", 0, 1, state="condemned", suspects=(process.pid, 2**22 + 1))
+        others = instance("2g.10gb", 2, 2, state="outside")
+        facts = slices.look(node(gpu(stuck, others)))
+        name = Path(f"/proc/{process.pid}/comm").read_text().strip()
+        process.communicate(b"\n")
+    findings = list(slices.check(facts))
+    assert f"{process.pid} ({name}), {2**22 + 1} (unknown)" in said(findings)
+    assert f"kill {process.pid}" in said(findings)
+    assert "leaves them alone: 2g.10gb" in said(findings, Level.NOTE)
+
+
+def test_a_gpu_that_the_broker_does_not_use_is_a_problem() -> None:
+    """In the broker's words."""
+    findings = slices.check(slices.look(node(gpu(problem="GPU is lost"))))
+    assert "the broker does not use it: GPU is lost" in said(findings)
+
+
+def installed(name: str, **more: object) -> Installed:
+    """One of our kernelspecs, up to date unless said otherwise."""
+    values = {"size": "1g.5gb", "simulated": False, "version": jupyter_mig.__version__, **more}
+    return Installed(name=name, display_name=name, base="b", directory=Path("/k"), **values)  # type: ignore[arg-type]
+
+
+def test_kernelspecs_are_judged() -> None:
+    """For another kind of node, without its program, from another version; no provisioner."""
+    foreign, dead, old = (
+        installed("foreign", simulated=True),
+        installed("dead"),
+        installed("old", version=""),
+    )
+    facts = SpecFacts(
+        (foreign, dead, old), simulated=False, provisioner=False, broken=(dead,), sizes=("1g.5gb",)
+    )
+    findings = list(specs.check(facts))
+    problems = said(findings)
+    assert "mig-provisioner is not registered" in problems
+    assert "made for a simulated node, and this one is real: foreign" in problems
+    assert "not there any more: dead" in problems
+    assert "written by another version of this package: old" in said(findings, Level.NOTE)
+
+
+def test_packages_are_judged_by_number() -> None:
+    """8.10 is newer than 8.9; what is missing or too old is named, what may be missing is noted."""
+    facts = VersionFacts(
+        needed=("jupyter-client>=8.9", "msgspec>=0.19", "tornado>=6.4"),
+        wanted=("ipykernel>=6",),
+        installed=MappingProxyType({"jupyter-client": "8.10.0", "msgspec": "0.18.6"}),
+    )
+    findings = list(packages.check(facts))
+    assert said(findings).splitlines() == [
+        "msgspec is 0.18.6, needed is 0.19", 'pip install "msgspec>=0.19"',
+        "tornado is not installed here", 'pip install "tornado>=6.4"',
+    ]  # fmt: skip
+    assert "ipykernel is not installed here" in said(findings, Level.NOTE)
+    assert said(packages.check(packages.look())) == ""
+
+
+@pytest.mark.parametrize(
+    ("environ", "level", "word"),
+    [
+        ({"JUPYTER_MIG_UUID": "MIG-1"}, Level.PROBLEM, "CUDA_VISIBLE_DEVICES is not set"),
+        (
+            {
+                "JUPYTER_MIG_UUID": "MIG-1",
+                "CUDA_VISIBLE_DEVICES": "MIG-1",
+                "JUPYTER_MIG_LEASE": "l",
+            },
+            Level.NOTE,
+            "inside a kernel",
+        ),
+        ({"JUPYTER_MIG_SIMULATED": "1"}, Level.PROBLEM, "names no simulated node"),
+        ({"CUDA_VISIBLE_DEVICES": ""}, Level.NOTE, "CUDA_VISIBLE_DEVICES is empty"),
+        ({"NVIDIA_VISIBLE_DEVICES": "void"}, Level.NOTE, "hides all GPUs"),
+        ({}, Level.OK, "none contradicts"),
+    ],
+)
+def test_variables_are_held_against_each_other(
+    environ: dict[str, str], level: Level, word: str
+) -> None:
+    """What a user set and what a kernel was given."""
+    assert word in said(variables.check(environ), level)
+
+
+def test_a_configuration_that_cannot_be_read_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named with its error, and the others are read all the same."""
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "jupyter_server_config.py").write_text("raise RuntimeError('monday')")
+    findings = list(server.check(server.look()))
+    assert f"{tmp_path}/jupyter_server_config.py: monday" in said(findings)
+    assert "enabled" in said(findings, Level.OK)
