@@ -174,20 +174,20 @@ def test_a_long_poll_answers_on_change_and_not_before(open_post: Post) -> None:
     lease = say(open_post.socket, "POST", "/v1/leases", ASK)[1]
     path = f"/v1/leases/{lease['lease_id']}"
     began = time.monotonic()
-    assert say(open_post.socket, "GET", f"{path}?seen=0&wait_seconds=15")[0] == 200
-    assert time.monotonic() - began < 5
+    assert say(open_post.socket, "GET", f"{path}?seen=0&wait_seconds=30")[0] == 200
+    assert time.monotonic() - began < 25
     began = time.monotonic()
     same = say(open_post.socket, "GET", f"{path}?seen={lease['version']}&wait_seconds=0.3")[1]
     assert same["version"] == lease["version"]
     assert time.monotonic() - began >= 0.3
     with connected(open_post.socket) as poll:
         poll.sendall(
-            f"GET {path}?seen={lease['version']}&wait_seconds=15 HTTP/1.1\r\n"
+            f"GET {path}?seen={lease['version']}&wait_seconds=30 HTTP/1.1\r\n"
             "Host: b\r\nConnection: close\r\n\r\n".encode()
         )
         say(open_post.socket, "DELETE", path)
         assert b'"held_seconds"' in heard(poll)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25
 
 
 def test_hanging_up_does_not_take_a_request_back(open_post: Post) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 
 import nbformat
 import pytest
@@ -38,7 +39,7 @@ async def _occupied(user: Home) -> str:
 
 async def _ends_at_once(server: Server) -> None:
     """One SIGTERM is enough: no failed start is left on Jupyter's list."""
-    assert server.stop() < 3
+    assert server.stop() == 0
 
 
 @pytest.mark.parametrize("options", [(), (BLOCKING,)])
@@ -126,7 +127,8 @@ async def test_a_restart_that_fails_and_the_delete_after_it(user: Home) -> None:
         await user.client.release(lease.lease_id)
         request = LeaseRequest("other", "7g.40gb", patience_seconds=60)
         other = (await user.client.acquire(request)).lease_id
-        os.kill(lease.kernel_pid or 0, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # the broker empties a slice that was given back, too
+            os.kill(lease.kernel_pid or 0, signal.SIGKILL)
         assert "7g.40gb" in await server.dead(kernel)
         assert await _only(user, other)
         assert (await server.ask("DELETE", f"api/kernels/{kernel}")).status == 204
