@@ -1,9 +1,10 @@
-"""The device nodes through which CUDA programs reach a MIG instance (MIG user guide, "Device
-Nodes and Capabilities").
+"""The device nodes through which CUDA programs reach a MIG instance or a whole GPU (MIG user guide,
+"Device Nodes and Capabilities").
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -12,19 +13,49 @@ from jupyter_mig.core.geometry import Identity
 
 
 class AccessNodes(msgspec.Struct, frozen=True):
-    """Where the driver describes its capabilities (``proc``) and has their nodes (``dev``)."""
+    """Where the driver describes its capabilities (``proc``), has their nodes (``dev``), and those
+    of the GPUs (``gpus``).
+    """
 
     proc: Path = Path("/proc/driver/nvidia/capabilities")
     dev: Path = Path("/dev/nvidia-caps")
+    gpus: Path = Path("/dev")
 
     @classmethod
     def under(cls, root: Path) -> AccessNodes:
         """As the system has them, but under another root than ``/``."""
-        return cls(*(root / path.relative_to("/") for path in (SYSTEM.proc, SYSTEM.dev)))
+        places = (SYSTEM.proc, SYSTEM.dev, SYSTEM.gpus)
+        return cls(*(root / path.relative_to("/") for path in places))
 
     def of(self, gpu_minor: int, identity: Identity) -> tuple[Path, ...]:
-        """The nodes of the GPU instance and its compute instance, as far as they exist."""
-        return tuple(node for node, _ in self.pairs(gpu_minor, identity) if node.exists())
+        """The instance's own nodes, as far as they exist."""
+        return tuple(node for node in self.own(gpu_minor, identity) if node.exists())
+
+    def own(self, gpu_minor: int, identity: Identity) -> tuple[Path, ...]:
+        """The nodes that belong to this instance alone, also those that are missing: of the GPU
+        instance and its compute instance, or of the GPU. None where nodes are simulated away.
+        """
+        if self == NOWHERE:
+            return ()
+        if identity.is_gpu:
+            return (self._gpu(gpu_minor),)
+        return tuple(node for node, _ in self.pairs(gpu_minor, identity))
+
+    def closed(self, gpu_minor: int, identity: Identity) -> tuple[Path, ...]:
+        """The nodes a CUDA program needs for the instance that this process cannot open.
+
+        Only opening tells: a cgroup's device filter shows in no mode bits.
+        """
+        if self == NOWHERE:
+            return ()
+        gpu = self._gpu(gpu_minor)
+        needed = dict.fromkeys((gpu, *self.own(gpu_minor, identity)))
+        return tuple(
+            node for node in needed if not _opens(node, os.O_RDWR if node == gpu else os.O_RDONLY)
+        )
+
+    def _gpu(self, minor: int) -> Path:
+        return self.gpus / f"nvidia{minor}"
 
     def pairs(self, gpu_minor: int, identity: Identity) -> tuple[tuple[Path, Path], ...]:
         """Each node that the instance should have, with the capability file that describes it."""
@@ -43,8 +74,16 @@ class AccessNodes(msgspec.Struct, frozen=True):
 SYSTEM = AccessNodes()
 """Where the driver itself has them."""
 
-NOWHERE = AccessNodes(Path("/dev/null/capabilities"), Path("/dev/null/nvidia-caps"))
+NOWHERE = AccessNodes(*(Path("/dev/null") / name for name in ("capabilities", "caps", "gpus")))
 """For nodes that are simulated: nothing can exist below a device file."""
+
+
+def _opens(node: Path, how: int) -> bool:
+    try:
+        os.close(os.open(node, how | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def _number(capability: Path, fixed: int) -> int:

@@ -59,14 +59,16 @@ class Board:
             raise
 
     def occupants(self, identity: Identity) -> tuple[int, ...]:
-        """The pids on an instance."""
+        """The pids on an instance, or computing on the GPU itself."""
         with self.lock:
+            if identity.is_gpu:
+                return observation.computing(self._handle.get())
             return observation.occupants(
                 self._handle.get(), identity.gi_id, self._mig_devices(identity)
             )
 
     def memory(self, mig_uuid: str) -> tuple[int, int]:
-        """Bytes used and in all of a MIG device."""
+        """Bytes used and in all of a MIG device, or of the GPU itself."""
         with self.lock:
             found = raw.memory(self._mig(mig_uuid).get())
         return found.used_bytes, found.total_bytes

@@ -55,15 +55,14 @@ class Driver:
     def gpus(self) -> tuple[Gpu, ...]:
         """All GPUs we may see, with profiles and placements where MIG is on.
 
-        One that is lost, or that a container or job may not open, is left out and logged once;
-        if nothing else is there, its error is raised.
+        One that is lost, that a container or job may not open, or that answers nonsense, is left
+        out and logged once; if nothing else is there, its error is raised.
         """
         found, left_out = [], []
         for index in range(raw.device_count()):
             try:
-                uuid = raw.device_uuid(raw.device_by_index(index))
-                found.append(self._board(uuid).describe(index))
-            except (errors.GpuLost, errors.NoPermission) as error:  # noqa: PERF203 - one of many
+                found.append(self._board(_uuid_at(index)).describe(index))
+            except errors.DriverError as error:  # noqa: PERF203 - one of many
                 left_out.append(error)
                 self._log_once(index, error)
         if left_out and not found:
@@ -97,11 +96,20 @@ class Driver:
                 code=6,
                 call="nvmlDeviceGetMemoryInfo",
             )
-        return self._board(self._gpu_with(identity.mig_uuid)).memory(identity.mig_uuid)
+        gpu_uuid = identity.mig_uuid if identity.is_gpu else self._gpu_with(identity.mig_uuid)
+        return self._board(gpu_uuid).memory(identity.mig_uuid)
 
     def access_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
         """The instance's device nodes that exist."""
         return self._access.of(self._board(gpu_uuid).minor(), identity)
+
+    def lock_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
+        """What to lock before the instance is handed out; a path that is missing counts."""
+        return self._access.own(self._board(gpu_uuid).minor(), identity)
+
+    def closed_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
+        """The device nodes needed for the instance that this process cannot open."""
+        return self._access.closed(self._board(gpu_uuid).minor(), identity)
 
     def close(self) -> None:
         """End the session, after the calls under way; a destroy that is retrying gives up.
@@ -133,6 +141,18 @@ class Driver:
         if (index, error.code) not in self._logged:
             self._logged.add((index, error.code))
             log.warning("GPU %d is left out: %s", index, error)
+
+
+def _uuid_at(index: int) -> str:
+    """The UUID of a GPU. One without would be taken for another."""
+    uuid = raw.device_uuid(raw.device_by_index(index))
+    if not uuid.startswith("GPU-"):
+        raise errors.DriverError(
+            "NVML answers nonsense",
+            situation=f"The UUID of GPU {index} is {uuid or 'empty'}.",
+            call="nvmlDeviceGetUUID",
+        )
+    return uuid
 
 
 def open_driver(name: str, state: Path | None = None) -> HardwarePort:

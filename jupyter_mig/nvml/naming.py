@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _SUFFIXES = {
     0x7: "+me",
     0x8: "+me",
@@ -24,7 +26,10 @@ def gigabytes(memory_mib: int, total_mib: int) -> int:
 
     NVIDIA counts how many eighths of the GPU's memory a profile takes, rounded up, and names
     that share of the GPU's size in whole GiB, rounded half up: 16384 of 143771 MiB is "18gb".
+    Of a GPU whose memory is not known it is the profile's own, rounded up.
     """
+    if total_mib <= 0:
+        return -(-memory_mib // _GIB_IN_MIB)
     eighths = -(-memory_mib * 8 // total_mib)
     total_gib = -(-total_mib // _GIB_IN_MIB)
     return (eighths * total_gib + 4) // 8
@@ -38,6 +43,11 @@ def profile_name(enum: int, compute_slices: int, memory_mib: int, total_mib: int
     """
     suffix = "" if enum in _PLAIN else _SUFFIXES.get(enum, f"+enum{enum}")
     return f"{compute_slices}g.{gigabytes(memory_mib, total_mib)}gb{suffix}"
+
+
+def sensible(name: str) -> str:
+    """The name if it can be a profile's, be it one that we have never heard of; else nothing."""
+    return name if re.fullmatch(r"\d+g\.\d+gb([+-][a-z0-9.]+)?", name) else ""
 
 
 def stripped(name: str) -> str:

@@ -7,12 +7,20 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from jupyter_mig import errors
-from jupyter_mig.core.geometry import Geometry, Identity, Instance, Profile, Spec
+from jupyter_mig.core.geometry import (
+    NO_GPU_INSTANCE,
+    Geometry,
+    Identity,
+    Instance,
+    Profile,
+    Spec,
+)
 from jupyter_mig.nvml import naming, raw
 from jupyter_mig.nvml.facts import ComputeInstance, Device, GpuInstance, Process
 
 _MIB = 1024 * 1024
-_NO_GPU_INSTANCE = 0xFFFFFFFF
+UNKNOWN_PROFILE = -1
+"""No profile that the driver has told us of."""
 
 
 class Compute(msgspec.Struct, frozen=True):
@@ -39,6 +47,11 @@ def instances(device: Device, geometry: Geometry) -> tuple[Instance, ...]:
 def occupants(device: Device, gi_id: int, mig_devices: Iterable[Device]) -> tuple[int, ...]:
     """The pids on a GPU instance, as the GPU tells or else the instance's MIG devices."""
     return _present(_everyone(device), gi_id, mig_devices)
+
+
+def computing(device: Device) -> tuple[int, ...]:
+    """The pids that compute on a whole GPU."""
+    return tuple(sorted({one.pid for one in raw.computing(device)}))
 
 
 def computes(device: Device, instance: GpuInstance, gi_id: int) -> list[Compute]:
@@ -131,7 +144,10 @@ def _walked(device: Device, geometry: Geometry) -> Iterator[Instance]:
 
 
 def _profile_of(mig_device: Device, geometry: Geometry) -> Profile:
-    """The profile that a MIG device's name tells, or else its size."""
+    """The profile that a MIG device's name tells, or else its size.
+
+    Where the driver does not tell the profiles, or not this one, the device speaks for itself.
+    """
     name = naming.stripped(raw.device_name(mig_device))
     if name in geometry.by_name:
         return geometry.by_name[name]
@@ -142,10 +158,14 @@ def _profile_of(mig_device: Device, geometry: Geometry) -> Profile:
             size.memory_mib * _MIB,
         ):
             return profile
-    raise errors.DriverError(
-        f"No profile of the GPU fits the MIG device {name}",
-        situation=f"It has {size.compute_slices} compute slices and {size.memory_mib} MiB.",
-        call="nvmlDeviceGetName",
+    return Profile(
+        profile_id=UNKNOWN_PROFILE,
+        name=naming.sensible(name)
+        or naming.profile_name(0, size.compute_slices, size.memory_mib, 0),
+        memory_bytes=size.memory_mib * _MIB,
+        multiprocessors=0,
+        compute_slices=size.compute_slices,
+        max_count=0,
     )
 
 
@@ -155,7 +175,7 @@ def _everyone(device: Device) -> list[Process] | None:
         found = raw.processes(device)
     except (errors.NoPermission, errors.NotSupported):
         return None
-    hidden = any(one.gi_id == _NO_GPU_INSTANCE for one in found)
+    hidden = any(one.gi_id == NO_GPU_INSTANCE for one in found)
     return None if hidden else found
 
 

@@ -49,5 +49,13 @@ class HardwarePort(Protocol):
     def access_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
         """The device nodes a CUDA program opens to use the instance; empty where there are none."""
 
+    def lock_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
+        """The device nodes that only this instance has, also those that are missing: whoever hands
+        it out locks them. Empty only where there are no nodes because they are simulated away.
+        """
+
+    def closed_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
+        """The device nodes needed for the instance that this process cannot open."""
+
     def close(self) -> None:
         """Let go of NVML."""

@@ -46,6 +46,10 @@ def _call(name: str, *arguments: object, **options: object) -> Any:
         return getattr(pynvml, name)(*arguments, **options)
     except pynvml.NVMLError as error:
         code = int(error.value)
+    except ValueError as error:  # text that is none, a number that fits no C type
+        raise errors.DriverError(
+            "NVML answers nonsense", situation=f"{name}: {error}.", call=name
+        ) from error
     if code == pynvml.NVML_SUCCESS:
         return None
     raise translation.error_for(code, name)
@@ -181,6 +185,11 @@ def _processes(device: Device, kind: str) -> list[Process]:
         partial(_call, f"nvmlDeviceGet{kind}RunningProcesses_v2", device),
     )
     return [Process(pid=int(one.pid), gi_id=int(one.gpuInstanceId)) for one in found or ()]
+
+
+def computing(device: Device) -> list[Process]:
+    """Processes with a CUDA context; those that only draw a desktop are none."""
+    return _processes(device, "Compute")
 
 
 def mig_devices(device: Device) -> list[Device]:

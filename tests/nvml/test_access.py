@@ -62,3 +62,30 @@ def test_what_does_not_exist_is_not_named(access: AccessNodes) -> None:
 def test_a_simulated_node_has_no_device_nodes() -> None:
     """Not even on a machine that has real ones."""
     assert NOWHERE.of(0, Identity(0, 0)) == ()
+    assert NOWHERE.own(0, Identity(0, 0)) == NOWHERE.closed(0, Identity(0, 0)) == ()
+
+
+def test_a_whole_gpu_has_the_node_of_its_minor_number(tmp_path: Path) -> None:
+    """Under a root as in the system; it is named even if it is not there."""
+    access = AccessNodes.under(tmp_path)
+    whole = Identity.of_gpu("GPU-x")
+    node = tmp_path / "dev" / "nvidia7"
+    assert access.own(7, whole) == access.closed(7, whole) == (node,)
+    assert access.of(7, whole) == ()
+    node.parent.mkdir()
+    node.touch()
+    assert access.of(7, whole) == (node,)
+    assert access.closed(7, whole) == ()
+
+
+def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    """A MIG instance needs its GPU's node too, and both of its own."""
+    access = AccessNodes.under(tmp_path)
+    access.dev.mkdir(parents=True)
+    (access.gpus / "nvidia0").touch()
+    (access.dev / "nvidia-cap3").touch()
+    assert access.closed(0, Identity(0, 0)) == (access.dev / "nvidia-cap4",)
+    (access.dev / "nvidia-cap4").touch()
+    assert access.closed(0, Identity(0, 0)) == ()
+    (access.gpus / "nvidia0").unlink()
+    assert access.closed(0, Identity(0, 0)) == (access.gpus / "nvidia0",)

@@ -42,7 +42,7 @@ def test_any_user_can_tell_profiles_of_one_size_apart(install: Install) -> None:
 def test_a_mig_device_of_unknown_name_goes_by_its_size(
     install: Install, monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
-    """Slices and memory tell the profile; if they fit none, the GPU counts as not observed."""
+    """Slices and memory tell the profile; if they fit none, the device speaks for itself."""
     driver, node = install("1xA100-SXM4-40GB?time_scale=0&privileged=off")
     (gpu,) = driver.gpus()
     node.create(0, "3g.20gb", 4)
@@ -56,8 +56,10 @@ def test_a_mig_device_of_unknown_name_goes_by_its_size(
         return found
 
     monkeypatch.setattr(pynvml, "nvmlDeviceGetAttributes_v2", odd)
-    with pytest.raises(errors.DriverError, match="No profile of the GPU fits"):
-        driver.instances(gpu.uuid)
+    (seen,) = driver.instances(gpu.uuid)
+    assert seen.profile_name == ("3g.21gb" if said else "3g.20gb")
+    assert seen.memory_bytes == (19968 + 1) * 2**20
+    assert seen.spec.profile_id not in gpu.geometry.by_id
 
 
 @pytest.mark.parametrize("monitor", ["on", "off"])

@@ -153,3 +153,15 @@ def test_unknown_variants_cannot_take_a_known_name() -> None:
 def test_names_are_found_in_what_nvml_says(said: str, name: str) -> None:
     """Profile info and MIG devices wrap the same name differently."""
     assert naming.stripped(said) == name
+
+
+@pytest.mark.parametrize("name", ["1g.5gb", "3g.71gb+me", "4g.96gb+me.all", "1g.24gb-me", "9g.1tb"])
+def test_only_what_can_be_a_profile_is_taken_as_a_name(name: str) -> None:
+    """Names end up in kernelspecs and on screens: nonsense from a driver does not."""
+    assert naming.sensible(name) == ("" if name == "9g.1tb" else name)
+    assert naming.sensible(f"{name} or so") == ""
+
+
+def test_a_gpu_of_unknown_memory_has_names_too() -> None:
+    """Then a profile's own memory names it."""
+    assert naming.profile_name(0, 1, 4864, 0) == "1g.5gb"
