@@ -7,9 +7,39 @@ from pathlib import Path
 
 from jupyter_mig.wire.messages import SliceView
 
+LEASE = "JUPYTER_MIG_LEASE"
+
+_OURS = (
+    "JUPYTER_MIG_UUID",
+    LEASE,
+    "JUPYTER_MIG_PROFILE",
+    "JUPYTER_MIG_INSTEAD_OF",
+    "JUPYTER_MIG_MEMORY_BYTES",
+    "JUPYTER_MIG_GPU",
+    "JUPYTER_MIG_SIMULATED",
+)
 # In a kernel's environment it would send nested runs (nbclient in a notebook) back to us, for a
 # second slice; they shall inherit their parent's.
-_NOT_FOR_KERNELS = ("JUPYTER_DEFAULT_PROVISIONER_NAME", "JUPYTER_MIG_SIMULATED")
+_NOT_FOR_KERNELS = "JUPYTER_DEFAULT_PROVISIONER_NAME"
+
+
+def is_on_slice(environment: Mapping[str, str]) -> bool:
+    """Whether whoever has this environment, and what it starts, is on a slice already."""
+    return bool(environment.get(LEASE))
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """``environment`` for a kernel that shares its parent's slice."""
+    return {name: value for name, value in environment.items() if name != _NOT_FOR_KERNELS}
+
+
+def without_gpu(environment: Mapping[str, str]) -> dict[str, str]:
+    """``environment`` for a kernel that shall see no GPU.
+
+    CUDA takes an empty list for none; container tools take ``void`` for none and empty for unset.
+    """
+    kept = {name: value for name, value in inherited(environment).items() if name not in _OURS}
+    return {**kept, "CUDA_VISIBLE_DEVICES": "", "NVIDIA_VISIBLE_DEVICES": "void"}
 
 
 def with_slice(
@@ -17,22 +47,25 @@ def with_slice(
     mine: SliceView,
     *,
     lease_id: str,
+    instead_of: str = "",
     socket: Path,
     simulated: bool,
 ) -> dict[str, str]:
     """``environment`` for a kernel on the slice ``mine``; ours wins over what the spec set.
 
-    The lease id names the slice to readers; it gives no rights.
+    The lease id names the slice to readers; it gives no rights. ``instead_of`` is the size that
+    was asked for if this node lacks it.
     """
-    kept = {name: value for name, value in environment.items() if name not in _NOT_FOR_KERNELS}
-    ours = {
+    return {
+        **without_gpu(environment),
         "CUDA_VISIBLE_DEVICES": mine.mig_uuid,
         "NVIDIA_VISIBLE_DEVICES": mine.mig_uuid,
         "JUPYTER_MIG_UUID": mine.mig_uuid,
-        "JUPYTER_MIG_LEASE": lease_id,
+        LEASE: lease_id,
         "JUPYTER_MIG_PROFILE": mine.profile,
         "JUPYTER_MIG_MEMORY_BYTES": str(mine.memory_bytes),
         "JUPYTER_MIG_GPU": mine.gpu_name,
         "JUPYTER_MIG_SOCKET": str(socket),
+        **({"JUPYTER_MIG_INSTEAD_OF": instead_of} if instead_of else {}),
+        **({"JUPYTER_MIG_SIMULATED": "1"} if simulated else {}),
     }
-    return {**kept, **ours, **({"JUPYTER_MIG_SIMULATED": "1"} if simulated else {})}

@@ -7,6 +7,7 @@ that whatever kernelspec manager the server has keeps working and everybody else
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 from collections.abc import Sequence
@@ -16,15 +17,16 @@ from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_core.paths import jupyter_runtime_dir
-from traitlets import Instance, Integer, List, Unicode
+from traitlets import Dict, Instance, Integer, List, TraitError, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
-from jupyter_mig.core.sizes import order
-from jupyter_mig.kernels import kernelspecs
+from jupyter_mig.kernels import choices, kernelspecs
+from jupyter_mig.kernels.choices import Choice
 from jupyter_mig.kernels.kernelspecs import BaseSpec, SizedSpec
-from jupyter_mig.wire.messages import NodeView, SizeCount
+from jupyter_mig.wire.messages import NodeView
 
 _PREFIX = "jupyter-mig-kernels-"
+_NAME = re.compile(r"[a-z0-9._-]+")
 
 
 class MIGPicker(LoggingConfigurable):
@@ -42,8 +44,18 @@ class MIGPicker(LoggingConfigurable):
     sizes = List(
         Unicode(),
         help="""
-        The sizes to offer, by name. By default all that the node has, or, where these are
-        more than eight, all but media-engine and graphics variants.
+        The sizes to offer, by name; those of `named_sizes` too. By default these, or, where there
+        are none, all that the node has but media-engine and graphics variants.
+        """,
+    ).tag(config=True)
+
+    named_sizes = Dict(
+        key_trait=Unicode(),
+        value_trait=Unicode(),
+        help="""
+        Names of your own for sizes, in the order in which to show them: each a profile (`3g.20gb`)
+        or a requirement (`10gb+`: the smallest with that much memory), of which this node has what
+        it has.
         """,
     ).tag(config=True)
 
@@ -58,6 +70,14 @@ class MIGPicker(LoggingConfigurable):
     """The kernel to keep where there would be too many."""
 
     specs = Instance(KernelSpecManager)
+
+    @validate("named_sizes")
+    def _check_names(self, proposal: Any) -> Any:
+        """Names become part of kernelspec names."""
+        for name in proposal["value"]:
+            if not _NAME.fullmatch(name):
+                raise TraitError(f"named_sizes: {name!r} may have a-z, 0-9, dot, dash, underscore.")
+        return proposal["value"]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -104,16 +124,18 @@ class MIGPicker(LoggingConfigurable):
         self._allow(specs)
         return [spec for spec in specs if not self._is_taken(spec)]
 
-    def _sizes(self, node: NodeView) -> list[SizeCount]:
-        if not self.sizes:
-            return kernelspecs.usual_sizes(node)
-        missing = set(self.sizes) - {size.size for size in node.sizes}
+    def _sizes(self, node: NodeView) -> list[Choice]:
+        named = choices.named(self.named_sizes, node)
+        if not self.sizes and not self.named_sizes:
+            return choices.usual(node)
+        offered = [*named, *choices.in_reading_order(node.sizes)]
+        wanted = set(self.sizes) or set(self.named_sizes)
+        missing = wanted - {choice.name for choice in offered}
         if missing:
-            self._warn(f"MIGPicker.sizes: this node has no {', '.join(sorted(missing))}.")
-        chosen = [size for size in node.sizes if size.size in self.sizes]
-        return sorted(chosen, key=lambda size: order(size.size))
+            self._warn(f"MIGPicker: this node has no size {', '.join(sorted(missing))}.")
+        return [choice for choice in offered if choice.name in wanted]
 
-    def _bases(self, sizes: Sequence[SizeCount]) -> list[BaseSpec]:
+    def _bases(self, sizes: Sequence[Choice]) -> list[BaseSpec]:
         chosen = [
             base
             for base in kernelspecs.bases(self.specs.get_all_specs())

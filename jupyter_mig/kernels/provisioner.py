@@ -8,6 +8,10 @@ to free a slice: the broker watches the processes. What is done here only makes 
 - it is bound to the kernel's process as soon as that runs;
 - it is released in ``cleanup(restart=False)``, when the kernel has died for good, and before any
   failure of a start is reported; never in ``kill`` or ``terminate``, which restarts call too.
+
+As a server's default provisioner (``KernelProvisionerFactory.default_provisioner_name``) it also
+starts kernels whose kernelspecs know nothing of us: on a slice of the administrator's default
+size, or without a GPU.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from pathlib import PurePath
 from typing import Any
 
 import msgspec
@@ -28,9 +33,10 @@ from jupyter_mig.errors import (
     LeaseEnded,
     MalformedSpec,
     UnknownLease,
+    UnknownSize,
 )
-from jupyter_mig.kernels import pending
-from jupyter_mig.kernels.environment import with_slice
+from jupyter_mig.kernels import environment, pending, substitutes
+from jupyter_mig.kernels.ports import HeldPorts
 from jupyter_mig.kernels.refusals import StartRefused
 from jupyter_mig.wire.messages import LeaseRequest, LeaseView
 
@@ -47,9 +53,6 @@ RESTART_PATIENCE_SECONDS = 10.0
 GIVE_UP_SECONDS = 5.0
 """How long ending a kernel waits for its cancelled start to have taken back its request."""
 
-STALE_PORTS_SECONDS = 1.0
-"""Ports are chosen before the wait and bound after it; after this long they are chosen again."""
-
 
 class MIGProvisioner(LocalProvisioner):
     """Starts a kernel as a local process on a MIG slice that is its own while it lives."""
@@ -58,6 +61,13 @@ class MIGProvisioner(LocalProvisioner):
         help="""
         The size of slice: a profile (`1g.10gb`) or a requirement (`20gb+`: the smallest with
         that much memory). Usually set by the kernelspec.
+        """,
+    ).tag(config=True)
+
+    default_size = Unicode(
+        help="""
+        The size for kernels whose kernelspec names none. Without it they are started without a
+        GPU. Of use where this is the server's default provisioner.
         """,
     ).tag(config=True)
 
@@ -81,6 +91,7 @@ class MIGProvisioner(LocalProvisioner):
     _start: asyncio.Task[Any] | None = None
     _attempts = 0
     _launched = False
+    _sliced = True
 
     def __init__(self, **kwargs: Any) -> None:
         try:
@@ -88,6 +99,7 @@ class MIGProvisioner(LocalProvisioner):
         except TraitError as error:
             pending.forget(kwargs.get("parent"), kwargs.get("kernel_id", ""))
             raise StartRefused(_malformed(str(error))) from error
+        self._ports = HeldPorts()
         self.settings = Settings.from_environment(os.environ)
         self.client = Client(self.settings)
 
@@ -113,17 +125,32 @@ class MIGProvisioner(LocalProvisioner):
             raise
 
     async def _prepare(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        self._ports.hold(self.parent)
         # First, so that a kernel stopped while it waits has the ports that stopping it talks to.
         prepared = await super().pre_launch(**kwargs)
-        began = time.monotonic()
-        with pending.unlisted(self.parent, self.kernel_id):
-            self.lease = await self._renewed() or await self._acquired(prepared["env"])
-        waited = time.monotonic() - began
-        if waited > STALE_PORTS_SECONDS and not self._launched:
-            await self._drop_ports()
-            prepared = await super().pre_launch(**kwargs)
-        prepared["env"] = self._with_slice(prepared["env"], self.lease)
+        size = self._size_for(prepared["env"])
+        self._sliced = bool(size)
+        if size:
+            with pending.unlisted(self.parent, self.kernel_id):
+                self.lease = await self._renewed() or await self._acquired(size, prepared["env"])
+            prepared["env"] = self._with_slice(prepared["env"], self.lease, size)
+        elif environment.is_on_slice(prepared["env"]):
+            prepared["env"] = environment.inherited(prepared["env"])
+        else:
+            prepared["env"] = environment.without_gpu(prepared["env"])
         return prepared
+
+    def _size_for(self, variables: dict[str, str]) -> str:
+        """The size to ask for. Empty: none, for a kernel that shares its parent's slice or shall
+        have no GPU. (A notebook run from a notebook must not wait for its parent to end.)
+        """
+        if self.size:
+            return str(self.size)
+        if environment.is_on_slice(variables):
+            return ""
+        if not self.default_size and "kernel_provisioner" in self.kernel_spec.metadata:
+            raise _malformed("metadata.kernel_provisioner.config.size is missing")
+        return str(self.default_size)
 
     async def _renewed(self) -> LeaseView | None:
         """The lease we hold, told that its kernel starts again; None if it is over."""
@@ -136,20 +163,44 @@ class MIGProvisioner(LocalProvisioner):
             self.lease = None
             return None
 
-    async def _acquired(self, environment: dict[str, str]) -> LeaseView:
-        if not self.size:
-            raise _malformed("metadata.kernel_provisioner.config.size is missing")
+    async def _acquired(self, size: str, variables: dict[str, str]) -> LeaseView:
         request = LeaseRequest(
             kernel_id=self.kernel_id,
-            size=self.size,
-            label=environment.get("JPY_SESSION_NAME", ""),
+            size=size,
+            label=self._label(variables),
             patience_seconds=self._patience(),
         )
         self.waiting_since = time.monotonic()
         try:
             return await self.client.acquire(request)
+        except UnknownSize:
+            covering = await self._covering(request)
+            if covering is None:
+                raise
+            return await self.client.acquire(covering)
         finally:
             self.waiting_since = None
+
+    async def _covering(self, request: LeaseRequest) -> LeaseRequest | None:
+        """The request for the smallest size that covers the one this node lacks, if one does."""
+        offered = (await self.client.node()).sizes
+        size = substitutes.smallest_covering(request.size, offered)
+        if size is None:
+            return None
+        self.log.warning(
+            "This node has no size %s: kernel %s gets %s, the smallest that covers it.",
+            *(request.size, self.kernel_id, size),
+        )
+        label = f"{request.label} (asked for {request.size})".strip()
+        return msgspec.structs.replace(request, size=size, label=label)
+
+    def _label(self, variables: dict[str, str]) -> str:
+        """The notebook's path, below the server's root if it is there."""
+        path = variables.get("JPY_SESSION_NAME", "")
+        root = getattr(getattr(self.parent, "parent", None), "root_dir", None)
+        if root and PurePath(path).is_relative_to(root):
+            return str(PurePath(path).relative_to(root))
+        return path
 
     def _patience(self) -> float | None:
         if self._attempts == 1:
@@ -158,21 +209,14 @@ class MIGProvisioner(LocalProvisioner):
             return RESTART_PATIENCE_SECONDS
         return min(self.patience_seconds, RESTART_PATIENCE_SECONDS)
 
-    async def _drop_ports(self) -> None:
-        """Have ports chosen anew by the next ``pre_launch``; nobody knows the old ones yet."""
-        if self.ports_cached:
-            await super().cleanup(restart=False)  # hands them back to Jupyter's cache of ports
-            self.ports_cached = False
-        if self.parent is not None:
-            self.parent.cleanup_connection_file()
-
-    def _with_slice(self, environment: dict[str, str], lease: LeaseView) -> dict[str, str]:
+    def _with_slice(self, variables: dict[str, str], lease: LeaseView, size: str) -> dict[str, str]:
         if lease.slice is None:
             raise _lost()
-        return with_slice(
-            environment,
+        return environment.with_slice(
+            variables,
             lease.slice,
             lease_id=lease.lease_id,
+            instead_of=size if lease.size != size else "",
             socket=self.client.socket,
             simulated=self.settings.simulated,
         )
@@ -184,7 +228,8 @@ class MIGProvisioner(LocalProvisioner):
         """
         try:
             connection_info = await super().launch_kernel(cmd, **kwargs)
-            await self._bind()
+            if self._sliced:
+                await self._bind()
         except BaseException as error:
             await self._stop_process()
             await self._fail(error)
@@ -219,7 +264,7 @@ class MIGProvisioner(LocalProvisioner):
         pending.forget(self.parent, self.kernel_id)
         await self._release()
         if not self._launched:
-            await self._drop_ports()
+            self._ports.let_go(self.parent)
         if isinstance(error, JupyterMigError):
             refusal = StartRefused(error)
             self._mark_dead(str(refusal))
@@ -243,6 +288,7 @@ class MIGProvisioner(LocalProvisioner):
         """Release the slice unless the kernel is to start again. May be called more than once."""
         await super().cleanup(restart=restart)
         if not restart:
+            self._ports.close()
             await self._give_up_start()
             await self._release()
 

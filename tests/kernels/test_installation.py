@@ -11,6 +11,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 
 from jupyter_mig.errors import MalformedSpec, UnknownSize
 from jupyter_mig.kernels import installation
+from jupyter_mig.kernels.choices import usual
 from tests.kernels.nodes import A100, document, node
 
 
@@ -32,7 +33,8 @@ def test_install_list_remove(tmp_path: Path) -> None:
 
 def test_by_default_the_usual_sizes(tmp_path: Path) -> None:
     """Which these are, the picker and the command line agree upon."""
-    assert [spec.size for spec in installation.install(node(*A100), tmp_path)] == list(A100)
+    written = installation.install(node(*A100), tmp_path)
+    assert [spec.size for spec in written] == [each.name for each in usual(node(*A100))]
 
 
 def test_the_python_is_spelled_out(tmp_path: Path) -> None:

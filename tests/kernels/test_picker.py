@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
+from traitlets import TraitError
 
 from jupyter_mig.kernels.picker import MIGPicker, remove_abandoned
 from tests.kernels.nodes import A100, RTX, document, node
@@ -76,9 +77,9 @@ def test_every_local_kernel_gets_sizes_unless_it_is_too_many(
     runtime: Path, specs: KernelSpecManager, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Above the bound only the default kernel does, and the log says how to choose."""
-    assert len(_picker(specs).offer(node(*A100))) == 14
-    few = _picker(specs, most_specs=13).offer(node(*A100))
-    assert [name.partition("-mig-")[0] for name in few] == ["python3"] * 7
+    assert len(_picker(specs).offer(node(*A100))) == 12
+    few = _picker(specs, most_specs=11).offer(node(*A100))
+    assert [name.partition("-mig-")[0] for name in few] == ["python3"] * 6
     assert "c.MIGPicker.base_kernels" in caplog.text
 
 
@@ -88,7 +89,30 @@ def test_sizes_can_be_chosen(
     """By name, variants too; one that the node lacks is named in the log."""
     picker = _picker(specs, base_kernels=["py*"], sizes=["2g.48gb+gfx", "1g.24gb", "9g.9gb"])
     assert picker.offer(node(*RTX)) == ["python3-mig-1g.24gb", "python3-mig-2g.48gb.gfx"]
-    assert "this node has no 9g.9gb" in caplog.text
+    assert "this node has no size 9g.9gb" in caplog.text
+
+
+def test_sizes_can_have_the_administrators_names(
+    runtime: Path, specs: KernelSpecManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    """These alone are offered then, with profiles where they are asked for by name."""
+    names = {"small": "24gb+", "large": "4g.96gb", "huge": "200gb+"}
+    traits = {"base_kernels": ["python3"], "named_sizes": names}
+    picker = _picker(specs, **traits)
+    assert picker.offer(node(*RTX)) == ["python3-mig-small", "python3-mig-large"]
+    spec = specs.get_kernel_spec("python3-mig-small")
+    assert " ".join(spec.display_name.split()) == "python3 (small)"
+    assert spec.metadata["kernel_provisioner"]["config"] == {"size": "24gb+"}
+    assert "this node has no size huge" in caplog.text
+    picker.close()
+    chosen = _picker(specs, **traits, sizes=["large", "2g.48gb"])
+    assert chosen.offer(node(*RTX)) == ["python3-mig-large", "python3-mig-2g.48gb"]
+
+
+def test_names_of_sizes_must_do_for_kernelspecs(specs: KernelSpecManager) -> None:
+    """Jupyter would drop a kernelspec of any other name."""
+    with pytest.raises(TraitError, match="Very Large"):
+        MIGPicker(specs=specs, named_sizes={"Very Large": "4g.96gb"})
 
 
 def test_sizes_are_allowed_if_their_base_is(runtime: Path, specs: KernelSpecManager) -> None:

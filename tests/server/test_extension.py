@@ -25,7 +25,7 @@ async def test_sizes_are_in_the_picker_and_nothing_is_left(user: Home) -> None:
         assert small["spec"]["metadata"]["jupyter_mig"]["profile"] == "1g.5gb"
         assert small["spec"]["display_name"] == "Python 3  (1g.5gb) simulated"
         assert "logo-64x64" in small["resources"]
-        assert "7 simulated kernels with a GPU slice" in server.log()
+        assert "6 simulated kernels with a GPU slice" in server.log()
         server.stop()
     left = [path.name for path in (user.directory / "jupyter").iterdir()]
     assert left == ["jupyter_cookie_secret"]
