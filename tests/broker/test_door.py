@@ -9,11 +9,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from jupyter_mig import errors
+from jupyter_mig.broker.door import Door
 from jupyter_mig.broker.service import boottime
+from jupyter_mig.client import Client, Settings
+from jupyter_mig.core import events
+from jupyter_mig.core.leases import LeaseState
 from tests.broker.asking import connected, heard, say
 from tests.broker.brokers import Post, gone
+from tests.broker.households import ask, changed_to, household
 
 
 @pytest.fixture
@@ -245,6 +252,35 @@ print(connection.recv(65536).decode())
     )
     assert said.stdout.startswith("HTTP/1.1 403")
     assert "foreign-broker" in said.stdout
+
+
+async def test_another_users_lease_looks_like_none(runtime: Path) -> None:
+    """To look at it, to end it, to bind it, to keep it, to resize it: there is no such lease."""
+    path = runtime / "door.sock"
+    with household(runtime) as home:
+        async with home.started() as service:
+            theirs = msgspec.structs.replace(ask("k", "1g.5gb"), owner=os.getuid() + 1, label="s")
+            await service.post(events.SlicesRequested((theirs,)))
+            lease = service.state.leases[theirs.lease_id]
+            await changed_to(service, lease, LeaseState.GRANTED)
+            door = Door(service, home.driver)
+            door.open(path)
+            client = Client(Settings(home.driver.name, path))
+            assert await client.leases() == []
+            for attempt in (
+                client.lease(lease.lease_id),
+                client.release(lease.lease_id),
+                client.bind(lease.lease_id, os.getpid()),
+                client.renew(lease.lease_id),
+                client.resize(lease.lease_id, "2g.10gb"),
+            ):
+                with pytest.raises(errors.UnknownLease):
+                    await attempt
+            (instance,) = (await client.node()).gpus[0].instances
+            assert (instance.state, instance.mine, instance.label) == ("held", False, "")
+            assert instance.lease_id is None
+            assert lease.state is LeaseState.GRANTED
+            await door.close()
 
 
 def test_a_resize_that_cannot_fit_is_refused_before_anything_stops(open_post: Post) -> None:
