@@ -141,8 +141,9 @@ class GpuObserved(Event, frozen=True):
 
     ``creates`` is whether we may create and destroy there (dynamic) or hand out what exists.
     ``offers_unknown`` is False when the log that knew the instances was lost: somebody may hold
-    one without being on it, so those we do not know are not handed out. ``problem`` says what is
-    in the way of starting anything there, if the observer knows.
+    one without being on it, so those we do not know are not handed out. ``withheld`` are the UUIDs
+    of instances that are there and not to be handed out, because this process may not use them.
+    ``problem`` says what is in the way of starting anything there, if the observer knows.
     """
 
     gpu: Gpu
@@ -150,6 +151,7 @@ class GpuObserved(Event, frozen=True):
     instances: tuple[Instance, ...] = ()
     offers_unknown: bool = True
     problem: str = ""
+    withheld: tuple[str, ...] = ()
 
 
 class GpuFailed(Event, frozen=True):

@@ -28,9 +28,26 @@ def gpu_observed(turn: Turn, event: GpuObserved) -> None:
         seen = next((found for found in unseen if _same(place, found)), None)
         if seen is not None:
             unseen.remove(seen)
+            _reconsider(turn, place, on_offer=_on_offer(event, seen))
         _compare(turn, place, seen)
     for found in unseen:
-        _discover(turn, found, hand_out=event.offers_unknown and not event.creates)
+        _discover(turn, found, on_offer=_on_offer(event, found))
+
+
+def _on_offer(event: GpuObserved, found: Instance) -> bool:
+    """Whether an instance that somebody else made may be handed out: where we create, never."""
+    may = event.offers_unknown and not event.creates
+    return may and found.identity.whole and found.identity.mig_uuid not in event.withheld
+
+
+def _reconsider(turn: Turn, place: Place, *, on_offer: bool) -> None:
+    """Whether we may use an instance can change; one that is held stays with its lease."""
+    if place.ours:
+        return
+    if place.state is PlaceState.IDLE and not on_offer:
+        place.become(PlaceState.OUTSIDE, turn.now)
+    elif place.state is PlaceState.OUTSIDE and on_offer:
+        place.become(PlaceState.IDLE, turn.now)
 
 
 def _problem(event: GpuObserved) -> str:
@@ -77,15 +94,12 @@ def _broken(turn: Turn, place: Place) -> None:
         turn.end(lease, Trigger.LOST, EndReason.LOST)
 
 
-def _discover(turn: Turn, found: Instance, *, hand_out: bool) -> None:
-    """An instance we did not know. Where we create, it is somebody else's and not to be touched;
-    where we hand out what exists, it is on offer if it is whole.
-    """
+def _discover(turn: Turn, found: Instance, *, on_offer: bool) -> None:
+    """An instance we did not know: on offer, or somebody else's and not to be touched."""
     if _overlaps_in_flight(turn, found):
         gpu = turn.state.gpus[found.spec.gpu_uuid]
         gpu.trusted, gpu.observe_at = False, turn.now + turn.rules.retry_first
         return
-    on_offer = hand_out and found.identity.whole
     place = Place(
         instance_id=f"i{turn.state.count()}",
         spec=found.spec,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import msgspec
+
 from jupyter_mig.core import actions, events
 from jupyter_mig.core.events import GpuObserved
 from jupyter_mig.core.geometry import NO_GPU_INSTANCE, Identity, Instance, Spec
@@ -33,3 +35,23 @@ def test_a_whole_gpu_is_one_instance() -> None:
     story.happen(whole(story, problem="MIG mode is on"))
     assert story.reason("a") is EndReason.LOST
     assert story.ledger.state.gpus["GPU-0"].problem == "MIG mode is on"
+
+
+def test_what_may_not_be_used_is_withheld() -> None:
+    """It is no size of this node, and no lease of its ends; when it may be used it is on offer."""
+    story = Story(A100, static={0: []})
+    seen = whole(story)
+    story.happen(msgspec.structs.replace(seen, withheld=("GPU-0",)))
+    assert kinds(story.ask("a", "full.40gb")) == [actions.Refuse]
+    assert story.reason("a") is EndReason.UNKNOWN_SIZE
+    story.happen(seen)
+    story.ask("b", "full.40gb")
+    (claim,) = (said for said in story.said if isinstance(said, actions.ClaimInstance))
+    story.happen(events.InstanceClaimed(claim.instance_id))
+    story.happen(msgspec.structs.replace(seen, withheld=("GPU-0",)))
+    assert story.state("b") is LeaseState.GRANTED
+    story.release("b")
+    story.happen(events.OccupantsObserved(claim.instance_id, ()))
+    assert story.state("b") is LeaseState.RELEASED
+    story.happen(msgspec.structs.replace(seen, withheld=("GPU-0",)))
+    assert kinds(story.ask("c", "full.40gb")) == [actions.Refuse]
