@@ -135,10 +135,12 @@ async def _until_over(service: Service, door: Door) -> None:
 async def _until_idle(service: Service, door: Door) -> None:
     """Return when there was nothing to do, and nobody there, for the whole of the idle time."""
     looks = 10
-    idle_looks = 0
+    idle_looks, visits = 0, door.visits
     while idle_looks < looks:
         await asyncio.sleep(service.settings.idle / looks)
-        idle_looks = idle_looks + 1 if service.idle and not door.open_connections else 0
+        nobody = not door.open_connections and door.visits == visits
+        idle_looks = idle_looks + 1 if service.idle and nobody else 0
+        visits = door.visits
     log.info("Idle for %s s: leaving", service.settings.idle)
 
 

@@ -5,6 +5,7 @@ method   path                          what
 =======  ============================  ===================================================
 GET      /v1                           who answers
 GET      /v1/node                      GPUs, slices, sizes
+GET      /v1/readings                  what the slices are doing now
 GET      /v1/leases                    the asker's live leases
 POST     /v1/leases                    ask for a slice
 GET      /v1/leases/{id}               one lease; long poll with ``seen`` and ``wait_seconds``
@@ -34,8 +35,10 @@ from jupyter_mig.broker.lease_routes import (
     RenewalRoute,
     ResizeRoute,
 )
+from jupyter_mig.broker.readings_route import ReadingsRoute
 from jupyter_mig.broker.routes import BrokerRoute, NodeRoute, NowhereRoute
 from jupyter_mig.broker.service import Service
+from jupyter_mig.metrics.sampler import Sampler
 from jupyter_mig.nvml.port import HardwarePort
 
 log = logging.getLogger(__name__)
@@ -52,16 +55,18 @@ _LEASE = r"/v1/leases/([0-9A-Za-z_-]+)"
 
 
 class _Server(HTTPServer):
-    """Tornado's server, which also says how many connections are open."""
+    """Tornado's server, which also counts connections: those that are open, and all there were."""
 
     def initialize(self, *arguments: object, **given: object) -> None:
         """Tornado calls this instead of a constructor."""
         self.open_connections = 0
+        self.visits = 0
         super().initialize(*arguments, **given)  # type: ignore[arg-type]  # handed through
 
     def handle_stream(self, stream: IOStream, address: tuple[object, ...]) -> None:
         """A connection was accepted."""
         self.open_connections += 1
+        self.visits += 1
         super().handle_stream(stream, address)
 
     def on_close(self, server_conn: object) -> None:
@@ -78,6 +83,7 @@ class Door:
         routes = [
             (r"/v1/?", BrokerRoute, given),
             (r"/v1/node", NodeRoute, given),
+            (r"/v1/readings", ReadingsRoute, {**given, "sampler": Sampler(driver)}),
             (r"/v1/leases", LeasesRoute, given),
             (_LEASE, LeaseRoute, given),
             (f"{_LEASE}/kernel", KernelRoute, given),
@@ -102,6 +108,11 @@ class Door:
     def open_connections(self) -> int:
         """How many there are now."""
         return self._server.open_connections
+
+    @property
+    def visits(self) -> int:
+        """How many there have been."""
+        return self._server.visits
 
     def open(self, path: Path) -> None:
         """Listen at ``path``, for this user alone. What is left of an older socket is replaced."""

@@ -160,6 +160,7 @@ class Views:
             label=lease.label if lease and mine else "",
             mine=mine,
             suspects=place.suspects,
+            instance_id=place.instance_id,
         )
 
 

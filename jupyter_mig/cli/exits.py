@@ -8,7 +8,7 @@
 4    the node cannot be used: no driver, no permission, no broker, no log
 126  ``run``: the command is there and cannot be executed
 127  ``run``: there is no such command
-130  interrupted (Ctrl-C); ``demo``, which is ended that way, gives 0
+130  interrupted (Ctrl-C); ``demo`` and ``top`` are ended so and give 0
 141  whoever read the output left
 ===  ==========================================================================
 """

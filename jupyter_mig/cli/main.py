@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from jupyter_mig import __version__
-from jupyter_mig.cli import demo, doctor, exits, kernels, leases, release, run, sizes, status
+from jupyter_mig.cli import demo, doctor, exits, kernels, leases, release, run, sizes, status, top
 from jupyter_mig.cli.exits import Exit
 from jupyter_mig.errors import JupyterMigError
 
@@ -30,6 +30,7 @@ VERBS: Mapping[str, Verb] = {
     "status": status,
     "sizes": sizes,
     "leases": leases,
+    "top": top,
     "release": release,
     "run": run,
     "kernels": kernels,

@@ -23,6 +23,7 @@ from jupyter_mig.wire.messages import (
     LeaseRequest,
     LeaseView,
     NodeView,
+    ReadingsView,
     ResizeRequest,
 )
 
@@ -68,6 +69,10 @@ class Client:
     async def node(self) -> NodeView:
         """GPUs, slices and sizes."""
         return await self._ask("GET", "/v1/node", NodeView)
+
+    async def readings(self) -> ReadingsView:
+        """What the slices are doing now."""
+        return await self._ask("GET", "/v1/readings", ReadingsView)
 
     async def leases(self) -> list[LeaseView]:
         """This user's live leases."""

@@ -139,6 +139,7 @@ class InstanceView(msgspec.Struct, frozen=True):
     label: str = ""
     mine: bool = False
     suspects: tuple[int, ...] = ()
+    instance_id: str = ""
 
 
 class GpuView(msgspec.Struct, frozen=True):
@@ -162,6 +163,25 @@ class NodeView(msgspec.Struct, frozen=True):
     gpus: tuple[GpuView, ...]
     sizes: tuple[SizeCount, ...]
     waiting: int
+
+
+class SliceReadingsView(msgspec.Struct, frozen=True):
+    """What was read of the instance with that id in :class:`InstanceView`; None: not available,
+    and why.
+    """
+
+    instance_id: str
+    memory_used_bytes: int | None = None
+    memory_total_bytes: int | None = None
+    memory_not_available: str = ""
+
+
+class ReadingsView(msgspec.Struct, frozen=True):
+    """``GET /v1/readings``: one pass over all slices, taken ``age_seconds`` ago."""
+
+    age_seconds: float
+    simulated: bool
+    slices: tuple[SliceReadingsView, ...]
 
 
 class BrokerView(msgspec.Struct, frozen=True):

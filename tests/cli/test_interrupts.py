@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from jupyter_mig.cli.demo.interrupts import until_interrupted
+from jupyter_mig.cli.interrupts import until_interrupted
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
