@@ -9,6 +9,7 @@ import jupyter_mig
 from jupyter_mig.broker.refusals import Refusals, problem_of
 from jupyter_mig.core import queries
 from jupyter_mig.core.leases import Lease, LeaseState
+from jupyter_mig.core.rooms import rooms
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import GpuState, Place, State
 from jupyter_mig.nvml.port import HardwarePort
@@ -21,6 +22,7 @@ from jupyter_mig.wire.messages import (
     InstanceView,
     LeaseView,
     NodeView,
+    RoomView,
     SizeCount,
     SliceView,
 )
@@ -144,6 +146,10 @@ class Views:
             mode="unusable" if gpu.problem else mode,
             instances=tuple(self._instance(gpu, place) for place in places),
             problem=problem_of(gpu),
+            rooms=tuple(
+                RoomView(room.start, room.width, room.sizes)
+                for room in rooms(self._state, gpu.gpu.uuid)
+            ),
         )
 
     def _instance(self, gpu: GpuState, place: Place) -> InstanceView:

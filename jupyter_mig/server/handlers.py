@@ -11,10 +11,12 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
 from jupyter_mig.errors import JupyterMigError
+from jupyter_mig.server.overview import MIGOverview
 from jupyter_mig.server.starts import MIGStarts
 from jupyter_mig.wire.messages import ErrorBody
 
 SETTING = "jupyter_mig_starts"
+OVERVIEW = "jupyter_mig_overview"
 
 
 class MIGHandler(APIHandler):
@@ -26,6 +28,12 @@ class MIGHandler(APIHandler):
     def starts(self) -> MIGStarts:
         """The server's waiting starts, with the client that all share."""
         found: MIGStarts = self.settings[SETTING]
+        return found
+
+    @property
+    def overview(self) -> MIGOverview:
+        """What all tabs share."""
+        found: MIGOverview = self.settings[OVERVIEW]
         return found
 
     async def answer(self, view: Awaitable[Any]) -> None:
@@ -58,6 +66,16 @@ class LeasesHandler(MIGHandler):
         await self.answer(self.starts.client.leases())
 
 
+class OverviewHandler(MIGHandler):
+    """``overview``: all of it in one answer, which tabs that ask at the same time share."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer the ``OverviewView``."""
+        await self.answer(self.overview.now())
+
+
 class StartHandler(MIGHandler):
     """``leases/KERNEL_ID``: a kernel that waits for its slice."""
 
@@ -66,10 +84,12 @@ class StartHandler(MIGHandler):
     async def delete(self, kernel_id: str) -> None:
         """Call the wait off. A kernel that has its slice is left alone."""
         await self.answer(self.starts.cancel(kernel_id))
+        self.overview.forget()
 
 
 HANDLERS: list[tuple[str, type[MIGHandler]]] = [
     (r"api/node", NodeHandler),
     (r"api/leases", LeasesHandler),
+    (r"api/overview", OverviewHandler),
     (r"api/leases/(\w+-\w+-\w+-\w+-\w+)", StartHandler),
 ]

@@ -142,8 +142,18 @@ class InstanceView(msgspec.Struct, frozen=True):
     instance_id: str = ""
 
 
+class RoomView(msgspec.Struct, frozen=True):
+    """``width`` neighbouring free memory units from ``start``, and the sizes of which one could be
+    made within them now.
+    """
+
+    start: int
+    width: int
+    sizes: tuple[str, ...] = ()
+
+
 class GpuView(msgspec.Struct, frozen=True):
-    """One GPU, its instances, and why it cannot be used if it cannot."""
+    """One GPU, its instances, what is free between them, and why it cannot be used if it cannot."""
 
     uuid: str
     index: int
@@ -153,6 +163,7 @@ class GpuView(msgspec.Struct, frozen=True):
     mode: Literal["dynamic", "static", "unusable"]
     instances: tuple[InstanceView, ...] = ()
     problem: str = ""
+    rooms: tuple[RoomView, ...] = ()
 
 
 class NodeView(msgspec.Struct, frozen=True):

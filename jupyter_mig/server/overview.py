@@ -1,0 +1,58 @@
+"""Everything a front end shows, in one answer that all its tabs share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import msgspec
+
+from jupyter_mig.client import Client
+from jupyter_mig.errors import JupyterMigError
+from jupyter_mig.wire.messages import LeaseView, NodeView, ReadingsView
+
+FRESH_SECONDS = 0.5
+"""How old an answer may be: tabs that ask at about the same time cost one pass."""
+
+
+class OverviewView(msgspec.Struct, frozen=True):
+    """``overview``: the node, the user's leases, and what the slices are doing; None where that
+    cannot be read, and why.
+    """
+
+    node: NodeView
+    leases: list[LeaseView]
+    readings: ReadingsView | None
+    readings_not_available: str = ""
+
+
+class MIGOverview:
+    """Asks the broker, once for all who ask meanwhile."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._asking: asyncio.Future[OverviewView] | None = None
+        self._asked_at = 0.0
+
+    def forget(self) -> None:
+        """Ask anew next time: something was changed."""
+        self._asking = None
+
+    async def now(self) -> OverviewView:
+        """The overview, at most :data:`FRESH_SECONDS` old. Raises what the broker's client does."""
+        asking = self._asking
+        if asking is None or (asking.done() and self._age() > FRESH_SECONDS):
+            asking = self._asking = asyncio.ensure_future(self._ask())
+            self._asked_at = time.monotonic()
+        # One tab that goes away must not take the answer from the others.
+        return await asyncio.shield(asking)
+
+    def _age(self) -> float:
+        return time.monotonic() - self._asked_at
+
+    async def _ask(self) -> OverviewView:
+        node, leases = await asyncio.gather(self._client.node(), self._client.leases())
+        try:
+            return OverviewView(node, leases, await self._client.readings())
+        except JupyterMigError as error:
+            return OverviewView(node, leases, None, error.message)

@@ -1,0 +1,66 @@
+"""The answer that the front end's poll asks for."""
+
+from __future__ import annotations
+
+import asyncio
+
+from jupyter_mig.client import Client
+from jupyter_mig.server.overview import MIGOverview
+from jupyter_mig.wire.messages import NodeView
+from tests.server.servers import Home, serving
+
+SMALL = "python3-mig-1g.5gb"
+
+
+async def test_the_overview_tells_everything_at_once(user: Home) -> None:
+    """Node, rooms, leases and readings belong together; strangers get none of it."""
+    async with serving(user) as server:
+        kernel = await server.start(SMALL)
+        lease = await server.lease_in(kernel, "bound")
+        seen = (await server.ask("GET", "jupyter-mig/api/overview")).body
+        assert [each["lease_id"] for each in seen["leases"]] == [lease.lease_id]
+        (gpu,) = seen["node"]["gpus"]
+        (instance,) = gpu["instances"]
+        assert (instance["lease_id"], instance["mine"]) == (lease.lease_id, True)
+        assert sum(room["width"] for room in gpu["rooms"]) == gpu["units"] - instance["width"]
+        (reading,) = seen["readings"]["slices"]
+        assert reading["instance_id"] == instance["instance_id"]
+        stranger = await server.ask("GET", "jupyter-mig/api/overview", token="wrong")
+        assert stranger.status == 403
+
+
+async def test_a_cancelled_wait_is_seen_at_once(user: Home) -> None:
+    """The answer that tabs share is not older than what one of them did."""
+    async with serving(user) as server:
+        running = await server.start("python3-mig-7g.40gb")
+        await server.lease_in(running, "bound")
+        waiting = await server.start(SMALL)
+        await server.lease_in(waiting, "waiting")
+        before = (await server.ask("GET", "jupyter-mig/api/overview")).body
+        await server.ask("DELETE", f"jupyter-mig/api/leases/{waiting}")
+        after = (await server.ask("GET", "jupyter-mig/api/overview")).body
+        assert [len(before["leases"]), len(after["leases"])] == [2, 1]
+
+
+class Counting(Client):
+    """A real client that counts its questions."""
+
+    asked = 0
+
+    async def node(self) -> NodeView:
+        """Count, and ask."""
+        self.asked += 1
+        return await super().node()
+
+
+async def test_a_hundred_tabs_cost_one_question(user: Home) -> None:
+    """Those that ask while one is asked get its answer, also when the first goes away."""
+    client = Counting(user.client._settings)
+    overview = MIGOverview(client)
+    tabs = [asyncio.ensure_future(overview.now()) for _ in range(100)]
+    await asyncio.sleep(0)
+    tabs[0].cancel()
+    answers = await asyncio.gather(*tabs[1:])
+    assert len({id(answer) for answer in answers}) == 1
+    assert client.asked == 1
+    client.close()
