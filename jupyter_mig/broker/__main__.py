@@ -14,9 +14,10 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser("python -m jupyter_mig.broker", description=__doc__)
     parser.add_argument("--place", type=Path, required=True, help="the broker's directory")
     parser.add_argument("--driver", required=True, help="nvml, or simulated: and a node")
-    parser.add_argument("--inventory", choices=("auto", "static", "dynamic"), default="auto")
+    parser.add_argument("--inventory", default="auto", help="such as: dynamic:0 static")
+    parser.add_argument("--visible", default="", help="lines of NAME=value")
     chosen = parser.parse_args(arguments)
-    return Agent(chosen.place, chosen.driver, chosen.inventory).run()
+    return Agent(chosen.place, chosen.driver, chosen.inventory, chosen.visible).run()
 
 
 if __name__ == "__main__":

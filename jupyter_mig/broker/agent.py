@@ -15,14 +15,15 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from jupyter_mig import errors
 from jupyter_mig.broker.door import Door
 from jupyter_mig.broker.hardware import Hardware
+from jupyter_mig.broker.hints import Hints
 from jupyter_mig.broker.holders import require_pidfd
+from jupyter_mig.broker.inventory import AUTO, parse
 from jupyter_mig.broker.premises import Premises
 from jupyter_mig.broker.processes import boot_id
 from jupyter_mig.broker.recovery import recover
@@ -35,15 +36,18 @@ from jupyter_mig.nvml.port import HardwarePort
 
 log = logging.getLogger(__name__)
 
-Inventory = Literal["auto", "static", "dynamic"]
-
 
 class Agent(msgspec.Struct, frozen=True):
-    """What a broker is started with."""
+    """What a broker is started with.
+
+    ``inventory`` is the setting that says where slices come from, ``visible`` the lines of
+    ``NAME=value`` with the variables that hint at what may be used.
+    """
 
     place: Path
     driver: str
-    inventory: Inventory = "auto"
+    inventory: str = AUTO
+    visible: str = ""
     rules: Rules = Rules()
     settings: Settings = Settings()
     seam: Seam = Uninterrupted()
@@ -84,13 +88,15 @@ class Agent(msgspec.Struct, frozen=True):
     @asynccontextmanager
     async def _service(self, premises: Premises) -> AsyncIterator[tuple[Service, HardwarePort]]:
         """The service, started; and stopped in good order."""
+        inventories = parse(self.inventory, Hints.read(self.visible))
         driver = self._driver(premises)
         try:
+            inventories.require_named(simulated=driver.simulated)
             recovered = recover(premises.events, self.rules, boot_id(), self.seam)
             hardware = Hardware(
                 driver,
                 self.seam,
-                creates=_creates(self.inventory, driver),
+                inventories,
                 offers_unknown=not recovered.log.predecessor,
             )
             service = Service(recovered, hardware, self.settings)
@@ -142,11 +148,6 @@ async def _until_idle(service: Service, door: Door) -> None:
         idle_looks = idle_looks + 1 if service.idle and nobody else 0
         visits = door.visits
     log.info("Idle for %s s: leaving", service.settings.idle)
-
-
-def _creates(inventory: Inventory, driver: HardwarePort) -> bool:
-    """Whether instances are made and destroyed. Of itself this happens on simulated nodes only."""
-    return inventory == "dynamic" or (inventory == "auto" and driver.simulated)
 
 
 def _allow_many_files() -> None:

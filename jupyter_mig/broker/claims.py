@@ -1,6 +1,8 @@
-"""Locks on existing instances, so that the brokers of two users do not hand out the same one.
+"""Locks on existing instances, so that two brokers do not hand out the same one.
 
-It is a convention between brokers, not a boundary: ``flock`` on the instance's device nodes.
+It is a convention between brokers, not a boundary: ``flock`` on the instance's device nodes, or on
+the node of a GPU that is handed out whole. The nodes are there for all users, nobody but root can
+replace them, and the kernel drops a lock with the process that holds it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import os
 from pathlib import Path
 
 from jupyter_mig import errors
+from jupyter_mig.broker import processes
 
 
 class Claims:
@@ -22,16 +25,18 @@ class Claims:
         """Lock an instance; raises InUse if somebody else has it. Taking it again is harmless."""
         if instance_id in self._locks:
             return
+        # Looked at first: who merely opens a node may be taken for somebody who computes there.
+        if processes.lockers(paths):
+            raise _not_ours(paths[0], "another broker has it")
         taken: list[int] = []
         try:
             for path in paths:
                 taken.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
                 fcntl.flock(taken[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _require_same(path, taken[-1])
         except OSError as error:
             _close(taken)
-            raise errors.InUse(
-                "The slice cannot be locked", situation=f"{path}: {error.strerror}."
-            ) from error
+            raise _not_ours(path, str(error.strerror)) from error
         self._locks[instance_id] = taken
 
     def drop(self, instance_id: str) -> None:
@@ -42,6 +47,16 @@ class Claims:
         """Unlock all."""
         for instance_id in list(self._locks):
             self.drop(instance_id)
+
+
+def _require_same(path: Path, locked: int) -> None:
+    """A node may be replaced while it is being locked; then the lock is on nothing."""
+    if not os.path.samestat(os.fstat(locked), path.lstat()):
+        raise FileNotFoundError(0, "it was replaced just now")
+
+
+def _not_ours(path: Path, reason: str) -> errors.InUse:
+    return errors.InUse("The slice cannot be locked", situation=f"{path}: {reason}.")
 
 
 def _close(files: list[int]) -> None:

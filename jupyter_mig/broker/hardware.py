@@ -14,15 +14,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from jupyter_mig import errors
-from jupyter_mig.broker import processes
+from jupyter_mig.broker import processes, stock
 from jupyter_mig.broker.claims import Claims
 from jupyter_mig.broker.failures import HOPELESS, text_of
+from jupyter_mig.broker.inventory import Inventories
 from jupyter_mig.broker.seam import Seam
+from jupyter_mig.broker.stock import Stock
 from jupyter_mig.core import actions, events
 from jupyter_mig.core.actions import Action
 from jupyter_mig.core.events import AnyEvent
-from jupyter_mig.core.geometry import Identity
+from jupyter_mig.core.geometry import Gpu, Identity, Instance
 from jupyter_mig.nvml.port import HardwarePort
 
 log = logging.getLogger(__name__)
@@ -31,17 +35,22 @@ log = logging.getLogger(__name__)
 class Hardware:
     """What a broker does to its GPUs, through a driver.
 
-    ``creates`` is whether instances may be made and destroyed (the inventory is dynamic).
     ``offers_unknown`` is False when the log that knew the instances was lost: then those we do
-    not know are not handed out.
+    not know are not handed out. ``stocks`` is what each GPU had to offer when last seen.
     """
 
     def __init__(
-        self, driver: HardwarePort, seam: Seam, *, creates: bool, offers_unknown: bool = True
+        self,
+        driver: HardwarePort,
+        seam: Seam,
+        inventories: Inventories,
+        *,
+        offers_unknown: bool = True,
     ) -> None:
         self.driver = driver
+        self.stocks: dict[str, Stock] = {}
         self._seam = seam
-        self._creates = creates
+        self._inventories = inventories
         self._offers_unknown = offers_unknown
         self._claims = Claims()
 
@@ -60,39 +69,89 @@ class Hardware:
     def observe(self, action: actions.ObserveGpu) -> AnyEvent:
         """Look at one GPU in full."""
         try:
-            gpu = next(gpu for gpu in self.driver.gpus() if gpu.uuid == action.gpu_uuid)
-            instances = self.driver.instances(action.gpu_uuid)
-        except StopIteration:
-            return events.GpuFailed(action.gpu_uuid, "gpu-lost: The GPU is not listed any more")
+            gpu = self._gpu(action.gpu_uuid)
+            found = stock.take(self.driver, gpu, self._inventories)
+            instances = found.instances if found.creates else self._with_lockers(found.instances)
         except Exception as error:  # noqa: BLE001 - every call is answered by one event
             return events.GpuFailed(action.gpu_uuid, text_of(error))
-        return events.GpuObserved(gpu, self._creates, instances, self._offers_unknown)
+        self._tell_news(gpu, found)
+        return events.GpuObserved(
+            gpu, found.creates, instances, self._offers_unknown, found.problem, found.withheld
+        )
+
+    def _gpu(self, gpu_uuid: str) -> Gpu:
+        for gpu in self.driver.gpus():
+            if gpu.uuid == gpu_uuid:
+                return gpu
+        self.driver.instances(gpu_uuid)  # raises what is the matter with it, if it says so
+        raise errors.GpuLost(
+            "The GPU is not listed any more", next_step="See nvidia-smi -L and the kernel log."
+        )
+
+    def _with_lockers(self, instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
+        """Other brokers' locks count as processes on the instance: it is not free."""
+        return tuple(
+            msgspec.structs.replace(
+                one, occupants=tuple(sorted({*(one.occupants or ()), *self._lockers(one)}))
+            )
+            for one in instances
+        )
+
+    def _lockers(self, one: Instance) -> frozenset[int]:
+        return processes.lockers(self.driver.lock_paths(one.spec.gpu_uuid, one.identity))
+
+    def _tell_news(self, gpu: Gpu, found: Stock) -> None:
+        """Log how a GPU is used and what a person should know about it, when that changes."""
+        before = self.stocks.get(gpu.uuid)
+        self.stocks[gpu.uuid] = found
+        if before is None or before.choice != found.choice:
+            log.info("gpu=%d inventory=%s: %s", gpu.index, *found.choice)
+        for note in found.notes if before is None else set(found.notes) - set(before.notes):
+            log.warning("gpu=%d %s", gpu.index, note)
 
     def create(self, action: actions.CreateInstance) -> AnyEvent:
-        """Make an instance."""
+        """Make an instance, and lock it against brokers that hand out what they find."""
         try:
             identity = self.driver.create(action.spec)
+            self._lock_made(action, identity)
         except Exception as error:  # noqa: BLE001 - every call is answered by one event
             hopeless = isinstance(error, HOPELESS)
             return events.CreateFailed(action.instance_id, text_of(error), hopeless)
         return events.InstanceCreated(action.instance_id, identity)
 
+    def _lock_made(self, action: actions.CreateInstance, identity: Identity) -> None:
+        """Lock what was just made; another broker may have been faster, then it goes again.
+
+        Nodes that are still missing cannot be locked by anybody.
+        """
+        gpu_uuid = action.spec.gpu_uuid
+        try:
+            self._claims.take(action.instance_id, self.driver.access_paths(gpu_uuid, identity))
+        except errors.InUse:
+            self.driver.destroy(gpu_uuid, identity)
+            raise
+
     def destroy(self, action: actions.DestroyInstance) -> AnyEvent:
-        """Destroy an instance. If it is in use, say by whom as far as that can be known."""
-        self._claims.drop(action.instance_id)
+        """Destroy an instance. If it is in use, say by whom as far as that can be known.
+
+        It stays locked until it is gone, so that nobody is given it meanwhile; but our own hold
+        on its nodes must not be what keeps it from going at the next attempt.
+        """
         try:
             self.driver.destroy(action.gpu_uuid, action.identity)
         except Exception as error:  # noqa: BLE001 - every call is answered by one event
+            self._claims.drop(action.instance_id)
             suspects: tuple[int, ...] = ()
             with suppress(errors.DriverError):  # the destroy's error is the one that counts
                 suspects = self._occupants(action.gpu_uuid, action.identity)
             return events.DestroyFailed(action.instance_id, text_of(error), suspects)
+        self._claims.drop(action.instance_id)
         return events.InstanceDestroyed(action.instance_id)
 
     def claim(self, action: actions.ClaimInstance) -> AnyEvent:
         """Lock an existing instance, then make sure that nobody is on it."""
         try:
-            self._claims.take(action.instance_id, self._access(action))
+            self._claims.take(action.instance_id, self._nodes(action))
             occupants = self._occupants(action.gpu_uuid, action.identity)
         except Exception as error:  # noqa: BLE001 - every call is answered by one event
             self._claims.drop(action.instance_id)
@@ -106,7 +165,7 @@ class Hardware:
     def lock(self, action: actions.LockInstance) -> None:
         """Lock an instance again that a lease has held since before this broker."""
         try:
-            self._claims.take(action.instance_id, self._access(action))
+            self._claims.take(action.instance_id, self._nodes(action))
         except errors.DriverError as error:
             # The lease stays: its holder lives, and the lock only tells other users' brokers.
             log.warning("instance=%s is held without a lock: %s", action.instance_id, error)
@@ -131,11 +190,13 @@ class Hardware:
 
     def _occupants(self, gpu_uuid: str, identity: Identity) -> tuple[int, ...]:
         listed = self.driver.occupants(gpu_uuid, identity)
+        if identity.is_gpu:  # whoever asks NVML anything has a GPU's node open
+            return listed
         opened = processes.openers(self.driver.access_paths(gpu_uuid, identity))
         return tuple(sorted({*listed, *opened}))
 
-    def _access(self, action: actions.ClaimInstance | actions.LockInstance) -> tuple[Path, ...]:
-        return self.driver.access_paths(action.gpu_uuid, action.identity)
+    def _nodes(self, action: actions.ClaimInstance | actions.LockInstance) -> tuple[Path, ...]:
+        return self.driver.lock_paths(action.gpu_uuid, action.identity)
 
 
 _METHODS: Mapping[type[Action], Callable[[Hardware, Any], AnyEvent | None]] = MappingProxyType(

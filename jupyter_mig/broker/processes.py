@@ -66,6 +66,25 @@ def openers(paths: tuple[Path, ...]) -> frozenset[int]:
     )
 
 
+def lockers(paths: tuple[Path, ...]) -> frozenset[int]:
+    """The pids that have a lock on one of ``paths``, this process aside, as far as we are told.
+
+    Asking leaves the files alone: trying to lock them would disturb whoever does so now.
+    """
+    wanted = set()
+    for path in paths:
+        with suppress(OSError):
+            found = path.stat()
+            device = found.st_dev
+            wanted.add(f"{os.major(device):02x}:{os.minor(device):02x}:{found.st_ino}")
+    if not wanted:
+        return frozenset()
+    lines = (line.split() for line in (PROC / "locks").read_text(encoding="ascii").splitlines())
+    # "1: FLOCK ADVISORY WRITE 4711 08:01:123 0 EOF", and "1: -> FLOCK …" for those who wait.
+    held = {int(line[4]) for line in lines if line[1] != "->" and line[5] in wanted}
+    return frozenset(held - {os.getpid()})
+
+
 def _pids() -> Iterator[int]:
     return (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
 

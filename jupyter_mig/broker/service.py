@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import NamedTuple
@@ -25,6 +25,7 @@ from jupyter_mig.broker.lanes import Lanes
 from jupyter_mig.broker.log import Record
 from jupyter_mig.broker.recovery import Recovered
 from jupyter_mig.broker.settings import Settings
+from jupyter_mig.broker.stock import Stock
 from jupyter_mig.broker.waiters import Waiters
 from jupyter_mig.core import actions, events
 from jupyter_mig.core.actions import AnyAction
@@ -101,6 +102,11 @@ class Service:
         """Whether there is nothing to stay for: no lease, and no instance of our making."""
         ours = any(place.ours for place in self.state.instances.values())
         return not (self.state.leases or ours or self._queue)
+
+    @property
+    def stocks(self) -> Mapping[str, Stock]:
+        """What each GPU had to offer when last seen, by UUID."""
+        return self._hardware.stocks
 
     def find(self, lease_id: str) -> Lease | None:
         """A lease, live or remembered."""
@@ -294,11 +300,20 @@ class Service:
 
     async def _keep_observing(self) -> None:
         while True:
-            await asyncio.sleep(self.settings.observe)
+            await self._pause_between_looks()
             try:
                 await self._observe_all()
             except errors.JupyterMigError as error:
                 log.warning("The GPUs cannot be observed: %s", error)
+
+    async def _pause_between_looks(self) -> None:
+        """Sleep until the next look is due: sooner while somebody waits."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self.settings.observe
+        while (left := due - loop.time()) > 0:
+            await asyncio.sleep(min(left, self.settings.observe_waiting))
+            if self.state.waiting():
+                return
 
     # -- the rest
 

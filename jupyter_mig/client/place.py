@@ -1,8 +1,8 @@
 """Where a user's broker lives: a private directory on local disk, one for each kind of node.
 
 ``$XDG_RUNTIME_DIR/jupyter-mig/KEY`` or, without that, ``/tmp/jupyter-mig-UID/KEY``. Never the
-home: NFS homes are shared between hosts. The key is made of user, driver, visible devices and
-boot, so that what belongs apart never meets.
+home: NFS homes are shared between hosts. The key is made of user, driver, inventory,
+visible devices and boot, so that what belongs apart never meets.
 """
 
 from __future__ import annotations
@@ -36,7 +36,13 @@ def _base(settings: Settings) -> Path:
 
 def _key(settings: Settings) -> str:
     boot_id = BOOT_ID.read_text(encoding="ascii").strip()
-    parts = (str(os.getuid()), settings.driver, settings.visible_devices, boot_id)
+    parts = (
+        str(os.getuid()),
+        settings.driver,
+        settings.inventory,
+        settings.visible_devices,
+        boot_id,
+    )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

@@ -10,6 +10,7 @@ import msgspec
 DRIVER_VARIABLE = "JUPYTER_MIG_DRIVER"
 SOCKET_VARIABLE = "JUPYTER_MIG_SOCKET"
 RUNTIME_VARIABLE = "XDG_RUNTIME_DIR"
+INVENTORY_VARIABLE = "JUPYTER_MIG_INVENTORY"
 VISIBLE_VARIABLES = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
 
 
@@ -18,14 +19,17 @@ class Settings(msgspec.Struct, frozen=True):
 
     ``driver`` is ``nvml`` or ``simulated:`` and a node. ``socket``, if given, is the door of
     exactly the broker to talk to; none is ever started then. ``runtime_directory`` is where this
-    user's processes keep their sockets. ``visible_devices`` tells apart jobs that may use
-    different GPUs. ``start_seconds`` bounds the wait for a broker that is being started,
-    ``answer_seconds`` that for an answer beyond what the broker was asked to hold it back.
+    user's processes keep their sockets. ``inventory`` says where slices come from, such as
+    ``dynamic:0 static``. ``visible_devices`` tells apart jobs that may use different GPUs: lines
+    of ``NAME=value`` for the variables that are set (an empty one is not an absent one).
+    ``start_seconds`` bounds the wait for a broker that is being started, ``answer_seconds`` that
+    for an answer beyond what the broker was asked to hold it back.
     """
 
     driver: str = "nvml"
     socket: Path | None = None
     runtime_directory: Path | None = None
+    inventory: str = "auto"
     visible_devices: str = ""
     start_seconds: float = 30.0
     answer_seconds: float = 30.0
@@ -39,7 +43,10 @@ class Settings(msgspec.Struct, frozen=True):
             driver=environ.get(DRIVER_VARIABLE) or "nvml",
             socket=Path(socket) if socket else None,
             runtime_directory=Path(runtime) if runtime else None,
-            visible_devices="\n".join(environ.get(name, "") for name in VISIBLE_VARIABLES),
+            inventory=environ.get(INVENTORY_VARIABLE) or "auto",
+            visible_devices="\n".join(
+                f"{name}={environ[name]}" for name in VISIBLE_VARIABLES if name in environ
+            ),
         )
 
     @property

@@ -37,7 +37,11 @@ class Starter:
     ) -> None:
         self._directory = directory
         self._settings = settings
-        self._command = (*command, "--place", str(directory), "--driver", settings.driver)
+        self._command = (
+            *(*command, "--place", str(directory), "--driver", settings.driver),
+            f"--inventory={settings.inventory}",
+            f"--visible={settings.visible_devices}",
+        )
         self._socket = directory / meeting.SOCKET
 
     async def start(self) -> None:

@@ -33,7 +33,7 @@ class Orders(msgspec.Struct, frozen=True):
     rebind_grace: float = 0.3
     bind_grace: float = 20.0
     idle: float = 60.0
-    inventory: str = "auto"
+    observe: float = 30.0
 
 
 @contextmanager
@@ -71,9 +71,22 @@ def gone(pid: int, number: int) -> None:
 class Post:
     """A place for a broker, and the way to it."""
 
-    def __init__(self, runtime: Path, node: str = NODE, orders: Orders | None = None) -> None:
+    def __init__(
+        self,
+        runtime: Path,
+        node: str = NODE,
+        orders: Orders | None = None,
+        *,
+        inventory: str = "auto",
+        visible: str = "",
+    ) -> None:
         self.node = node
-        self.settings = Settings(driver=f"simulated:{node}", runtime_directory=runtime)
+        self.settings = Settings(
+            driver=f"simulated:{node}",
+            runtime_directory=runtime,
+            inventory=inventory,
+            visible_devices=visible,
+        )
         self.directory = place.directory_for(self.settings)
         place.prepare(self.directory)
         self.socket = self.directory / meeting.SOCKET

@@ -12,6 +12,7 @@ from pathlib import Path
 from jupyter_mig.broker import processes
 from jupyter_mig.broker.hardware import Hardware
 from jupyter_mig.broker.holders import holder_of
+from jupyter_mig.broker.inventory import parse
 from jupyter_mig.broker.recovery import recover
 from jupyter_mig.broker.seam import Seam, Uninterrupted
 from jupyter_mig.broker.service import Service
@@ -37,7 +38,7 @@ class Household:
         self.log = log
         self.settings = QUICK_SETTINGS
         self.rules = QUICK_RULES
-        self.creates = True
+        self.inventory = "dynamic"
 
     @asynccontextmanager
     async def service(self, seam: Seam | None = None) -> AsyncIterator[Service]:
@@ -47,7 +48,7 @@ class Household:
         hardware = Hardware(
             self.driver,
             seam,
-            creates=self.creates,
+            parse(self.inventory),
             offers_unknown=not recovered.log.predecessor,
         )
         service = Service(recovered, hardware, self.settings)

@@ -40,6 +40,8 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--place", type=Path, required=True)
     parser.add_argument("--driver", required=True)
+    parser.add_argument("--inventory", default="auto")
+    parser.add_argument("--visible", default="")
     given = parser.parse_args()
     file = given.place / "orders.json"
     orders = msgspec.json.decode(file.read_bytes())
@@ -47,14 +49,15 @@ def main() -> int:
     return Agent(
         given.place,
         given.driver,
-        orders["inventory"],
+        given.inventory,
+        given.visible,
         Rules(
             rebind_grace=orders["rebind_grace"],
             bind_grace=orders["bind_grace"],
             retry_first=0.02,
             term_grace=0.2,
         ),
-        Settings(idle=orders["idle"], write_retry=0.1),
+        Settings(idle=orders["idle"], write_retry=0.1, observe=orders["observe"]),
         KillAt(orders["kill_at"]),
     ).run()
 

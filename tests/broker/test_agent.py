@@ -172,7 +172,7 @@ async def test_a_corrupt_log_does_not_keep_it_from_starting(post: Post) -> None:
 
 async def test_a_static_inventory_lends_and_keeps(runtime: Path) -> None:
     """What an admin made is handed out, stays when given back, and is known after a kill."""
-    post = Post(runtime, orders=Orders(inventory="static"))
+    post = Post(runtime, inventory="static")
     client = post.client()
     await client.broker()
     post.end()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_mig.broker.hardware import Hardware
+from jupyter_mig.broker.inventory import parse
 from jupyter_mig.broker.seam import Uninterrupted
 from jupyter_mig.broker.service import boottime
 from jupyter_mig.core import actions, events
@@ -28,9 +29,9 @@ def home(tmp_path: Path) -> Iterator[Household]:
         yield found
 
 
-def hands(home: Household, *, creates: bool = True, offers_unknown: bool = True) -> Hardware:
+def hands(home: Household, inventory: str = "dynamic", *, offers_unknown: bool = True) -> Hardware:
     """A broker's hands on the node."""
-    return Hardware(home.driver, Uninterrupted(), creates=creates, offers_unknown=offers_unknown)
+    return Hardware(home.driver, Uninterrupted(), parse(inventory), offers_unknown=offers_unknown)
 
 
 def made(home: Household, hardware: Hardware) -> tuple[str, Identity]:
@@ -101,7 +102,7 @@ def test_a_bug_in_the_driver_is_an_answer_too(home: Household) -> None:
 def test_two_users_brokers_do_not_claim_one_instance(home: Household) -> None:
     """The second is refused until the first gives it back."""
     home.node.create(0, "1g.5gb")
-    mine, theirs = hands(home, creates=False), hands(home, creates=False)
+    mine, theirs = hands(home, "static"), hands(home, "static")
     seen = mine.carry_out(actions.ObserveGpu(home.node.gpus[0].uuid))
     assert isinstance(seen, events.GpuObserved)
     gpu_uuid, identity = seen.gpu.uuid, seen.instances[0].identity
@@ -118,7 +119,7 @@ def test_two_users_brokers_do_not_claim_one_instance(home: Household) -> None:
 def test_an_instance_that_somebody_uses_is_not_claimed(home: Household) -> None:
     """A CUDA client on it, or a process with its node open; and no lock stays behind."""
     uuid = home.node.create(0, "1g.5gb")
-    hardware = hands(home, creates=False)
+    hardware = hands(home, "static")
     seen = hardware.carry_out(actions.ObserveGpu(home.node.gpus[0].uuid))
     assert isinstance(seen, events.GpuObserved)
     claim = actions.ClaimInstance("i1", seen.gpu.uuid, seen.instances[0].identity)
@@ -157,7 +158,7 @@ def test_only_the_owners_newer_processes_are_signalled() -> None:
 
 def test_instances_of_a_lost_log_are_not_offered(home: Household) -> None:
     """The observation says so."""
-    event = hands(home, creates=False, offers_unknown=False).carry_out(
+    event = hands(home, "static", offers_unknown=False).carry_out(
         actions.ObserveGpu(home.node.gpus[0].uuid)
     )
     assert isinstance(event, events.GpuObserved)

@@ -162,7 +162,7 @@ async def test_an_instance_that_vanishes_is_noticed(home: Household) -> None:
 
 async def test_static_instances_are_handed_out_and_stay(home: Household) -> None:
     """Without the right to create, what exists is lent and never destroyed."""
-    home.creates = False
+    home.inventory = "static"
     uuid = home.node.create(0, "1g.5gb")
     async with home.started() as service:
         lease = await granted(service, "k")
@@ -179,12 +179,12 @@ async def test_instances_of_a_lost_log_stay_untouched(home: Household) -> None:
     async with home.started() as service:
         await granted(service, "k")
     home.log.write_bytes(b"nothing that could be read" * 100)
-    for creates in (True, False):
-        home.creates = creates
+    for inventory in ("dynamic", "static"):
+        home.inventory = inventory
         async with home.started() as service:
             (place,) = service.state.instances.values()
             assert place.state.value == "outside"
-            if not creates:
+            if inventory == "static":
                 refused = await service.post(events.SlicesRequested((ask("l", "1g.5gb", 0),)))
                 assert any(isinstance(action, actions.Refuse) for action in refused)
         assert home.instances == 1

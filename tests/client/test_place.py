@@ -20,15 +20,17 @@ def at(runtime: Path) -> Settings:
 
 
 def test_what_belongs_apart_never_meets(runtime: Path) -> None:
-    """Another driver or other visible devices is another place; the same settings, the same."""
+    """Another driver, inventory or other devices is another place; the same settings, the same."""
     here = at(runtime)
     others = [
         msgspec.structs.replace(here, driver="nvml"),
         msgspec.structs.replace(here, driver="simulated:2xA30"),
-        msgspec.structs.replace(here, visible_devices="0\n"),
+        msgspec.structs.replace(here, inventory="static"),
+        msgspec.structs.replace(here, visible_devices="CUDA_VISIBLE_DEVICES="),
+        msgspec.structs.replace(here, visible_devices="CUDA_VISIBLE_DEVICES=0"),
     ]
     places = [place.directory_for(settings) for settings in (here, *others)]
-    assert len(set(places)) == 4
+    assert len(set(places)) == 6
     assert place.directory_for(here) == places[0]
     assert {one.parent for one in places} == {runtime / "jupyter-mig"}
 
@@ -97,3 +99,18 @@ def test_a_place_that_cannot_be_made_says_why(runtime: Path) -> None:
     (runtime / "jupyter-mig").touch()
     with pytest.raises(errors.BadPlace):
         place.prepare(place.directory_for(at(runtime)))
+
+
+def test_a_home_that_hosts_share_is_never_the_place(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locks and sockets on NFS would join brokers of different hosts: nothing is put there."""
+    home = runtime / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(home / name.lower()))
+    for settings in (SETTINGS, at(runtime / "xdg"), Settings.from_environment(dict(os.environ))):
+        assert home not in place.directory_for(settings).parents
+    place.prepare(place.directory_for(at(runtime)))
+    assert list(home.iterdir()) == []

@@ -8,7 +8,7 @@ from jupyter_mig.client import Settings
 def test_without_variables_it_is_the_real_driver() -> None:
     """Simulation is never chosen silently."""
     settings = Settings.from_environment({})
-    assert settings == Settings(driver="nvml", visible_devices="\n")
+    assert settings == Settings(driver="nvml")
     assert not settings.simulated
 
 
@@ -20,15 +20,25 @@ def test_variables_are_taken_as_they_are() -> None:
             "JUPYTER_MIG_SOCKET": "/run/mig.sock",
             "XDG_RUNTIME_DIR": "/run/user/7",
             "CUDA_VISIBLE_DEVICES": "0,1",
+            "JUPYTER_MIG_INVENTORY": "dynamic:0",
         }
     )
     assert settings.simulated
     assert settings.socket == Path("/run/mig.sock")
     assert settings.runtime_directory == Path("/run/user/7")
-    assert settings.visible_devices == "0,1\n"
+    assert settings.visible_devices == "CUDA_VISIBLE_DEVICES=0,1"
+    assert settings.inventory == "dynamic:0"
 
 
 def test_an_empty_variable_is_none() -> None:
     """``JUPYTER_MIG_SOCKET= jupyter lab`` means no socket, not one at the empty path."""
-    names = ("JUPYTER_MIG_DRIVER", "JUPYTER_MIG_SOCKET", "XDG_RUNTIME_DIR")
+    names = ("JUPYTER_MIG_DRIVER", "JUPYTER_MIG_INVENTORY", "JUPYTER_MIG_SOCKET", "XDG_RUNTIME_DIR")
     assert Settings.from_environment(dict.fromkeys(names, "")) == Settings.from_environment({})
+
+
+def test_no_devices_is_not_the_same_as_none_named() -> None:
+    """An empty ``CUDA_VISIBLE_DEVICES`` forbids all devices; an absent one says nothing."""
+    empty = Settings.from_environment({"CUDA_VISIBLE_DEVICES": ""})
+    assert empty.visible_devices == "CUDA_VISIBLE_DEVICES="
+    both = Settings.from_environment({"NVIDIA_VISIBLE_DEVICES": "all", "CUDA_VISIBLE_DEVICES": "0"})
+    assert both.visible_devices == "CUDA_VISIBLE_DEVICES=0\nNVIDIA_VISIBLE_DEVICES=all"
