@@ -93,14 +93,15 @@ async def lab(user: Home, *options: str) -> AsyncIterator[Lab]:
     """JupyterLab for ``user``, its launcher shown, in a browser without a past."""
     _no_news(user)
     options = ("--expose-app-in-browser", *options)
-    async with serving(user, *options, app="jupyterlab") as server, _page() as page:
+    async with serving(user, *options, app="jupyterlab") as server, chromium() as page:
         await page.goto(f"{server.url}/lab?token={TOKEN}&reset")
         await page.locator(".jp-LauncherCard").first.wait_for()
         yield Lab(page, server)
 
 
 @asynccontextmanager
-async def _page() -> AsyncIterator[Page]:
+async def chromium() -> AsyncIterator[Page]:
+    """A browser without a past, one tab of it."""
     async with async_playwright() as playwright:
         executable = next(filter(None, map(shutil.which, _CHROMIUM)), None)
         assert executable, "the browser tests need Chromium: run make chromium"

@@ -48,7 +48,10 @@ async def test_sizes_are_read_from_small_to_large(user: Home) -> None:
         await page.is_idle()
         await page.kernel_button.click()
         options = await page.dialog.locator("option").all_inner_texts()
-        assert [" ".join(text.split()) for text in options[: len(SIZES) + 1]] == [*sized, "Python 3 (ipykernel)"]
+        assert [" ".join(text.split()) for text in options[: len(SIZES) + 1]] == [
+            *sized,
+            "Python 3 (ipykernel)",
+        ]
 
 
 async def test_pick_run_restart_shut_down(user: Home) -> None:
