@@ -8,6 +8,7 @@ GET      /v1/node                      GPUs, slices, sizes
 GET      /v1/readings                  what the slices are doing now
 GET      /v1/leases                    the asker's live leases
 POST     /v1/leases                    ask for a slice
+POST     /v1/batches                   ask for several at once, planned together
 GET      /v1/leases/{id}               one lease; long poll with ``seen`` and ``wait_seconds``
 DELETE   /v1/leases/{id}               give it back, or take the request back
 PUT      /v1/leases/{id}/kernel        tie it to the kernel's process
@@ -29,6 +30,7 @@ from tornado.netutil import bind_unix_socket
 from tornado.web import Application, RequestHandler
 
 from jupyter_mig.broker.lease_routes import (
+    BatchesRoute,
     KernelRoute,
     LeaseRoute,
     LeasesRoute,
@@ -85,6 +87,7 @@ class Door:
             (r"/v1/node", NodeRoute, given),
             (r"/v1/readings", ReadingsRoute, {**given, "sampler": Sampler(driver)}),
             (r"/v1/leases", LeasesRoute, given),
+            (r"/v1/batches", BatchesRoute, given),
             (_LEASE, LeaseRoute, given),
             (f"{_LEASE}/kernel", KernelRoute, given),
             (f"{_LEASE}/renewal", RenewalRoute, given),

@@ -20,7 +20,13 @@ from jupyter_mig.broker.routes import Route
 from jupyter_mig.core import actions, events, queries
 from jupyter_mig.core.leases import USABLE, Lease, LeaseState
 from jupyter_mig.wire import codec
-from jupyter_mig.wire.messages import BindRequest, LeaseRequest, ResizeRequest, Seconds
+from jupyter_mig.wire.messages import (
+    BatchRequest,
+    BindRequest,
+    LeaseRequest,
+    ResizeRequest,
+    Seconds,
+)
 
 _UNDECIDED = (LeaseState.WAITING, LeaseState.CREATING)
 
@@ -64,6 +70,33 @@ class _LeaseRoute(Route):
             )
         return process
 
+    async def _ask(self, requests: tuple[LeaseRequest, ...]) -> list[Lease]:
+        """Put requests in line together; the lease of each, which may have been there already."""
+        requester = holder_of(self._asker())
+        asks = tuple(
+            events.Ask(
+                lease_id=secrets.token_hex(8),
+                kernel_id=request.kernel_id,
+                owner=self.peer.uid,
+                requester=requester,
+                size=request.size,
+                label=request.label,
+                patience_seconds=request.patience_seconds,
+                instead_of=request.instead_of,
+            )
+            for request in requests
+        )
+        await self.service.post(events.SlicesRequested(asks))
+        return [self._asked(ask) for ask in asks]
+
+    def _asked(self, ask: events.Ask) -> Lease:
+        lease = self.service.find(ask.lease_id) or queries.by_kernel(
+            self.service.state, ask.owner, ask.kernel_id
+        )
+        if lease is None:
+            raise errors.Cancelled("The request was taken back before it was answered.")
+        return lease
+
     async def _wait(
         self, lease: Lease, undecided: Callable[[Lease], bool], wait_seconds: float
     ) -> None:
@@ -104,27 +137,19 @@ class LeasesRoute(_LeaseRoute):
     async def post(self) -> None:
         """Ask for a slice. Asking twice for the same kernel gives the same lease."""
         request = codec.decode(self.request.body, LeaseRequest)
-        ask = self._ask(request)
-        await self.service.post(events.SlicesRequested((ask,)))
-        lease = self.service.find(ask.lease_id) or queries.by_kernel(
-            self.service.state, ask.owner, ask.kernel_id
-        )
-        if lease is None:
-            raise errors.Cancelled("The request was taken back before it was answered.")
+        (lease,) = await self._ask((request,))
         await self._wait(lease, _is_undecided, request.wait_seconds)
         self._answer_or_refuse(lease)
 
-    def _ask(self, request: LeaseRequest) -> events.Ask:
-        return events.Ask(
-            lease_id=secrets.token_hex(8),
-            kernel_id=request.kernel_id,
-            owner=self.peer.uid,
-            requester=holder_of(self._asker()),
-            size=request.size,
-            label=request.label,
-            patience_seconds=request.patience_seconds,
-            instead_of=request.instead_of,
-        )
+
+class BatchesRoute(_LeaseRoute):
+    """``/v1/batches``."""
+
+    async def post(self) -> None:
+        """Ask for several slices, planned together. Those refused say why in their own view."""
+        batch = codec.decode(self.request.body, BatchRequest)
+        leases = await self._ask(batch.requests)
+        self.answer([self.views().lease(lease) for lease in leases])
 
 
 class LeaseRoute(_LeaseRoute):

@@ -9,7 +9,19 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from jupyter_mig import __version__
-from jupyter_mig.cli import demo, doctor, exits, kernels, leases, release, run, sizes, status, top
+from jupyter_mig.cli import (
+    batch,
+    demo,
+    doctor,
+    exits,
+    kernels,
+    leases,
+    release,
+    run,
+    sizes,
+    status,
+    top,
+)
 from jupyter_mig.cli.exits import Exit
 from jupyter_mig.errors import JupyterMigError
 
@@ -33,6 +45,7 @@ VERBS: Mapping[str, Verb] = {
     "top": top,
     "release": release,
     "run": run,
+    "batch": batch,
     "kernels": kernels,
     "doctor": doctor,
     "demo": demo,

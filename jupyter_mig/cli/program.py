@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from itertools import takewhile
+from pathlib import Path, PurePath
 from typing import NoReturn
 
 from jupyter_mig.cli.exits import Exit
 
 _SHELL = "/bin/sh"
+_LONGEST_LABEL = 80
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
@@ -34,6 +36,12 @@ def find(name: str, environ: Mapping[str, str]) -> Path:
     if there or ("/" in name and Path(name).is_dir()):
         raise CannotRun(f"{name} is not an executable file.", Exit.NOT_EXECUTABLE)
     raise CannotRun(f"There is no command {name}.", Exit.NO_COMMAND)
+
+
+def label(command: Sequence[str]) -> str:
+    """The command up to its first option: what follows may be secret, and the label is stored."""
+    words = [PurePath(command[0]).name, *takewhile(lambda word: word[:1] != "-", command[1:])]
+    return " ".join(words)[:_LONGEST_LABEL]
 
 
 def become(file: Path, command: Sequence[str], environ: Mapping[str, str]) -> NoReturn:

@@ -13,16 +13,13 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Sequence
 from contextlib import closing
-from itertools import takewhile
-from pathlib import PurePath
 
 from jupyter_mig.cli.cells import printable
 from jupyter_mig.cli.conversation import hold
 from jupyter_mig.cli.label import heading
 from jupyter_mig.cli.notice import Notice
-from jupyter_mig.cli.program import CannotRun, become, find
+from jupyter_mig.cli.program import CannotRun, become, find, label
 from jupyter_mig.cli.terminal import of
 from jupyter_mig.client import Client, Settings, place
 from jupyter_mig.client.starter import Starter
@@ -31,8 +28,6 @@ from jupyter_mig.kernels.environment import with_slice
 from jupyter_mig.wire.messages import LeaseRequest, LeaseView
 
 HELP = "run a command on a slice of its own"
-
-_LONGEST_LABEL = 80
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -81,12 +76,6 @@ def run(arguments: argparse.Namespace) -> int:
     except CannotRun as problem:
         print(f"jupyter mig: {problem}", file=sys.stderr)
         return problem.status
-
-
-def label(command: Sequence[str]) -> str:
-    """The command up to its first option: what follows may be secret, and the label is stored."""
-    words = [PurePath(command[0]).name, *takewhile(lambda word: word[:1] != "-", command[1:])]
-    return " ".join(words)[:_LONGEST_LABEL]
 
 
 def environment(request: LeaseRequest) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -16,7 +16,9 @@ from jupyter_mig.client.settings import Settings
 from jupyter_mig.client.starter import Starter
 from jupyter_mig.wire import codec, meeting
 from jupyter_mig.wire.messages import (
+    MOST_REQUESTS,
     PROTOCOL,
+    BatchRequest,
     BindRequest,
     BrokerView,
     ErrorBody,
@@ -84,6 +86,18 @@ class Client:
             "POST", "/v1/leases", LeaseView, request, hold_seconds=request.wait_seconds
         )
 
+    async def request_all(self, requests: Sequence[LeaseRequest]) -> list[LeaseView]:
+        """Ask for several slices, planned together; a lease for each, in their order.
+
+        A lease that was refused is released and has a ``refusal``. More than
+        :data:`~jupyter_mig.wire.messages.MOST_REQUESTS` are asked for in portions.
+        """
+        leases: list[LeaseView] = []
+        for start in range(0, len(requests), MOST_REQUESTS):
+            batch = BatchRequest(tuple(requests[start : start + MOST_REQUESTS]))
+            leases += await self._ask("POST", "/v1/batches", list[LeaseView], batch)
+        return leases
+
     async def lease(
         self, lease_id: str, seen: int | None = None, wait_seconds: float = 0
     ) -> LeaseView:
@@ -104,12 +118,25 @@ class Client:
         )
         try:
             view = await asyncio.shield(asking)
-            return await self._until_usable(view, on_change)
+            return await self.until_usable(view, on_change)
         except errors.Refused:
             raise
         except BaseException:
             await self._give_back(asking)
             raise
+
+    async def until_usable(self, view: LeaseView, on_change: OnChange | None = None) -> LeaseView:
+        """The lease once it has a slice to use; raises what refused it. Unlike :meth:`acquire` this
+        gives nothing back when cancelled.
+        """
+        while view.state in NOT_YET:
+            if on_change is not None:
+                on_change(view)
+            view = await self.lease(view.lease_id, view.version, LOOK_SECONDS)
+        if view.state == "released":
+            refusal = view.refusal or ErrorBody(errors.LeaseEnded.kind, "The lease has ended.")
+            raise codec.error_in(refusal)
+        return view
 
     async def bind(self, lease_id: str, pid: int) -> LeaseView:
         """Tie a lease to the process of its kernel: this process, or one it started."""
@@ -133,16 +160,6 @@ class Client:
             task.cancel()
 
     # -- waiting for a slice
-
-    async def _until_usable(self, view: LeaseView, on_change: OnChange | None) -> LeaseView:
-        while view.state in NOT_YET:
-            if on_change is not None:
-                on_change(view)
-            view = await self.lease(view.lease_id, view.version, LOOK_SECONDS)
-        if view.state == "released":
-            refusal = view.refusal or ErrorBody(errors.LeaseEnded.kind, "The lease has ended.")
-            raise codec.error_in(refusal)
-        return view
 
     async def _give_back(self, asking: asyncio.Future[LeaseView]) -> None:
         """Release whatever was asked for, even if we are cancelled again meanwhile."""

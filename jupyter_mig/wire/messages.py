@@ -41,6 +41,20 @@ class LeaseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instead_of: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
+MOST_REQUESTS = 128
+"""How many requests one batch may hold. With labels as long as a line each they fit in a body."""
+
+
+class BatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``POST /v1/batches``: ask for several slices at once, which are planned together, the largest
+    first. The answer, a lease for each request in their order, is never held back.
+    """
+
+    requests: Annotated[
+        tuple[LeaseRequest, ...], msgspec.Meta(min_length=1, max_length=MOST_REQUESTS)
+    ]
+
+
 class BindRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``PUT /v1/leases/{id}/kernel``: tie a granted lease to the kernel process."""
 
@@ -54,7 +68,10 @@ class ResizeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SliceView(msgspec.Struct, frozen=True):
-    """The slice a lease holds. ``mig_uuid`` is what goes into ``CUDA_VISIBLE_DEVICES``."""
+    """The slice a lease holds. ``mig_uuid`` is what goes into ``CUDA_VISIBLE_DEVICES``.
+
+    A whole GPU (``whole_gpu``) has its own UUID there, and NVML's number for "none" as ``gi_id``.
+    """
 
     mig_uuid: str
     profile: str
@@ -65,6 +82,7 @@ class SliceView(msgspec.Struct, frozen=True):
     gpu_name: str
     gi_id: int
     start: int | None = None
+    whole_gpu: bool = False
 
 
 class SizeCount(msgspec.Struct, frozen=True):
@@ -153,7 +171,12 @@ class RoomView(msgspec.Struct, frozen=True):
 
 
 class GpuView(msgspec.Struct, frozen=True):
-    """One GPU, its instances, what is free between them, and why it cannot be used if it cannot."""
+    """One GPU, its instances, what is free between them, and why it cannot be used if it cannot.
+
+    ``inventory`` is dynamic, static, visible or full, and ``why`` the reason for that. ``notes`` are
+    what a person should know: what is not available, which hints were not heeded. ``next_step``
+    belongs to ``problem``.
+    """
 
     uuid: str
     index: int
@@ -164,6 +187,10 @@ class GpuView(msgspec.Struct, frozen=True):
     instances: tuple[InstanceView, ...] = ()
     problem: str = ""
     rooms: tuple[RoomView, ...] = ()
+    next_step: str = ""
+    inventory: str = ""
+    why: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class NodeView(msgspec.Struct, frozen=True):

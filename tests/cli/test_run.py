@@ -7,95 +7,24 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from jupyter_mig.cli import run
+from jupyter_mig.cli import program
 from jupyter_mig.cli.exits import Exit
 from jupyter_mig.client import Client, Settings
 from jupyter_mig.errors import LeaseEnded
-from jupyter_mig.wire.messages import LeaseRequest, LeaseView
+from jupyter_mig.wire.messages import LeaseRequest
 from tests.broker.brokers import until
 from tests.cli.killed_run import MOMENTS
-from tests.cli.nodes import MIG, CommandLine, simulated
+from tests.cli.nodes import MIG, CommandLine
 from tests.cli.screens import shell
+from tests.cli.watching import lease_in, of_process, started
 
 RUN = (*MIG, "run", "--size", "7g.40gb", "--")
 TYPED = shlex.join(RUN)
 SIMULATED = "SIMULATED NVIDIA GPUs: no hardware is used\n"
-
-
-@pytest.fixture(scope="module")
-def mig() -> Iterator[CommandLine]:
-    """One node of two GPUs for all tests of this file; each leaves it empty."""
-    with simulated() as command_line:
-        yield command_line
-
-
-@pytest.fixture
-def fresh() -> Iterator[CommandLine]:
-    """A node without a broker."""
-    with simulated() as command_line:
-        yield command_line
-
-
-@pytest.fixture
-async def client(mig: CommandLine) -> AsyncIterator[Client]:
-    """Somebody who looks on. When the test is over, nothing may be left of it."""
-    client = Client(Settings.from_environment(mig.environ))
-
-    async def empty() -> bool:
-        node = await client.node()
-        return not await client.leases() and not any(gpu.instances for gpu in node.gpus)
-
-    yield client
-    await until(empty)
-    client.close()
-
-
-@pytest.fixture
-async def full(client: Client) -> AsyncIterator[None]:
-    """Both GPUs are taken for the time of the test."""
-    held = [
-        await client.acquire(LeaseRequest(f"full {number}", "7g.40gb", patience_seconds=60))
-        for number in (1, 2)
-    ]
-    yield
-    for lease in held:
-        await client.release(lease.lease_id)
-
-
-@contextmanager
-def started(mig: CommandLine, *command: str) -> Iterator[subprocess.Popen[str]]:
-    """A process of the command line, with pipes; killed if the test is done with it."""
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        command, env=mig.environ, stdin=pipe, stdout=pipe, stderr=pipe, text=True
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-async def lease_in(client: Client, state: str, label: str) -> LeaseView:
-    """The lease called ``label``, once it is in that state."""
-
-    async def look() -> LeaseView | None:
-        leases = await client.leases()
-        return next((one for one in leases if (one.state, one.label) == (state, label)), None)
-
-    found = await until(look)
-    assert found is not None
-    return found
-
-
-def of_process(pid: int | None, file: str) -> str:
-    """What the kernel of the system tells of a process."""
-    return Path(f"/proc/{pid}/{file}").read_text(encoding="utf-8")
 
 
 def state_of(pid: int | None) -> str:
@@ -125,7 +54,11 @@ async def test_the_lease_hangs_on_the_command(mig: CommandLine, client: Client) 
     with started(mig, *RUN, "cat", "-") as process:
         lease = await lease_in(client, "bound", "cat")
         assert lease.kernel_pid == process.pid
-        assert of_process(process.pid, "cmdline") == "cat\0-\0"
+
+        async def became_it() -> bool:
+            return of_process(process.pid, "cmdline") == "cat\0-\0"
+
+        await until(became_it)
         assert process.communicate("through\n", timeout=30)[0] == "through\n"
         assert process.returncode == 0
 
@@ -281,7 +214,7 @@ async def test_a_label_can_be_given(mig: CommandLine, client: Client) -> None:
 )
 def test_the_label_holds_no_secrets(command: list[str], label: str) -> None:
     """It is stored; options may carry anything."""
-    assert run.label(command) == label
+    assert program.label(command) == label
 
 
 def test_a_run_within_a_run_has_a_slice_of_its_own(mig: CommandLine) -> None:
