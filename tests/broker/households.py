@@ -116,6 +116,13 @@ async def changed_to(service: Service, lease: Lease, *states: LeaseState) -> Non
             await service.changed(lease.lease_id, lease.version)
 
 
+async def emptied(service: Service) -> None:
+    """Return once there is no lease and no instance of the service's making."""
+    async with asyncio_timeout(10):
+        while not service.idle:
+            await service.post(events.TimePassed())
+
+
 @asynccontextmanager
 async def asyncio_timeout(seconds: float) -> AsyncIterator[None]:
     """Fail what takes too long (asyncio.timeout is newer than Python 3.10)."""

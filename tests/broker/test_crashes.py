@@ -18,7 +18,15 @@ from jupyter_mig.broker.service import Service
 from jupyter_mig.core import events, queries
 from jupyter_mig.core.leases import Lease, LeaseState
 from jupyter_mig.nvml import simulated
-from tests.broker.households import Household, ask, changed_to, holder_of_pid, household, me
+from tests.broker.households import (
+    Household,
+    ask,
+    changed_to,
+    emptied,
+    holder_of_pid,
+    household,
+    me,
+)
 
 PARTS = 3
 
@@ -195,18 +203,11 @@ async def test_the_next_service_finishes_what_a_dead_one_began(part: int, tmp_pa
                 points.append(point)
                 async with home.service() as service:
                     await day.live(service)
-                    await _nothing_left(service)
+                    await emptied(service)
                 assert home.instances == 0, f"a slice leaked after a crash {point}"
             finally:
                 day.close()
     assert len(points) > 20, points
-
-
-async def _nothing_left(service: Service) -> None:
-    """See the last instances destroyed."""
-    while not service.idle:
-        await service.post(events.TimePassed())
-    assert not service.state.leases
 
 
 @pytest.mark.parametrize(
@@ -225,7 +226,7 @@ async def test_a_driver_that_fails_now_and_then_costs_nothing(
         home.node.inject(fault)
         async with home.service() as service:
             await day.live(service)
-            await _nothing_left(service)
+            await emptied(service)
         assert home.instances == 0
     finally:
         day.close()

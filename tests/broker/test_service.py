@@ -15,7 +15,7 @@ from jupyter_mig.broker.service import Service
 from jupyter_mig.core import actions, events
 from jupyter_mig.core.leases import Lease, LeaseState
 from tests.broker.brokers import until
-from tests.broker.households import Household, ask, changed_to, holder_of_pid, household
+from tests.broker.households import Household, ask, changed_to, emptied, holder_of_pid, household
 
 
 @pytest.fixture
@@ -39,8 +39,7 @@ async def released(service: Service, lease: Lease) -> None:
     """A lease given back and over, its instance gone."""
     await service.post(events.LeaseReleased(lease.lease_id))
     await changed_to(service, lease, LeaseState.RELEASED)
-    while not service.idle:
-        await service.post(events.TimePassed())
+    await emptied(service)
 
 
 class Disk:
