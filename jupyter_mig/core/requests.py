@@ -52,7 +52,7 @@ def _adopt(turn: Turn, lease: Lease, ask: Ask) -> None:
         _renew(turn, lease, ask)
         turn.do(Grant(lease.lease_id))
     else:
-        lease.requester, lease.requester_left = ask.requester, False
+        lease.requester = ask.requester
 
 
 def _new_lease(turn: Turn, ask: Ask) -> Lease:

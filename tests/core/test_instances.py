@@ -242,6 +242,31 @@ def test_doomed_creation_that_fails() -> None:
     assert story.reason("a") is EndReason.HOLDER_LEFT
 
 
+def test_doomed_instances_are_not_kept_warm() -> None:
+    """What nobody waited for has no owner to be kept for: made or claimed, it is destroyed."""
+    story = Story(A100, rules=Rules(warm=60))
+    story.ask("a", "3g.20gb", patience=None)
+    story.release("a")
+    assert kinds(story.answer()) == [actions.Refuse, actions.DestroyInstance]
+    story.settle()
+    story.granted("b", "3g.20gb")
+    story.release("b")
+    story.settle()
+    story.ask("c", "3g.20gb")
+    story.release("c")
+    assert kinds(story.answer(fail=True)) == [actions.DestroyInstance, actions.Refuse]
+
+
+def test_answers_that_nobody_asked_for() -> None:
+    """Whoever is seen on a slice in use, or not, the lease goes on."""
+    story = Story(A100)
+    place = story.bound("a", "3g.20gb")
+    assert story.happen(events.OccupantsObserved(place.instance_id, ())) == []
+    assert story.happen(events.OccupantsUnknown(place.instance_id, "lost")) == []
+    assert story.state("a") is LeaseState.BOUND
+    assert place.retry_at is None
+
+
 def test_a_reused_id_proves_the_last_bearer_gone() -> None:
     """NVML gives the GI id of a held slice to a new instance: the old slice is lost."""
     story = Story(A100)

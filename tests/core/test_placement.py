@@ -77,14 +77,11 @@ def test_mixes_beyond_a_limit(geometry: Geometry, names: list[str]) -> None:
 
 def test_fuller_gpus_first() -> None:
     """Among places that cost the same capacity, a GPU in use is preferred, then the lowest."""
-    gpus = [Occupancy(A30), Occupancy(A30), Occupancy(A30)]
-    gpus[1].add(Spec("GPU-1", A30.by_name["2g.12gb"].profile_id, 0))
-    first = place(gpus, "2g.12gb")
-    second = place(gpus, "4g.24gb")
-    assert first is not None
-    assert first.gpu_uuid == "GPU-1"
-    assert second is not None
-    assert second.gpu_uuid == "GPU-0"
+    gpus = [Occupancy(A100), Occupancy(A100), Occupancy(A100), Occupancy(A100)]
+    for index, name in ((1, "1g.5gb"), (2, "1g.10gb")):
+        gpus[index].add(Spec(f"GPU-{index}", A100.by_name[name].profile_id, 4))
+    chosen = [place(gpus, "4g.20gb") for _ in range(4)]
+    assert [spec.gpu_uuid for spec in chosen if spec] == ["GPU-2", "GPU-1", "GPU-0", "GPU-3"]
 
 
 @given(st.sampled_from(sorted(GEOMETRIES)), st.data())

@@ -252,6 +252,24 @@ def test_back_to_the_old_size() -> None:
     assert story.state("thief") is LeaseState.WAITING
 
 
+def test_old_room_beside_the_new() -> None:
+    """The old window is kept although the new one is elsewhere."""
+    story = Story(A100)
+    story.granted("other", "1g.5gb", BOB)
+    story.bound("a", "1g.5gb")
+    old = story.start("a")
+    story.happen(events.ResizeRequested("a", "3g.20gb"))
+    story.dies(kernel(500))
+    story.release("a")
+    story.settle()
+    for name in ("bob 1", "bob 2"):
+        story.ask(name, "1g.5gb", BOB, None)
+        story.settle()
+    assert (story.state("bob 1"), story.state("bob 2")) == (LeaseState.GRANTED, LeaseState.WAITING)
+    story.granted("b", "1g.5gb", ALICE, instead_of="a")
+    assert story.start("b") == old
+
+
 def test_parked_room_is_nobody_elses() -> None:
     """Neither another user nor the owner's other requests get it; not naming the lease, and not
     when it is somebody else's.
