@@ -67,7 +67,8 @@ class MIGProvisioner(LocalProvisioner):
     default_size = Unicode(
         help="""
         The size for kernels whose kernelspec names none. Without it they are started without a
-        GPU. Of use where this is the server's default provisioner.
+        GPU. Of use where this is the default provisioner. By default what the environment variable
+        JUPYTER_MIG_DEFAULT_SIZE says, for programs that read no configuration.
         """,
     ).tag(config=True)
 
@@ -102,6 +103,10 @@ class MIGProvisioner(LocalProvisioner):
         self._ports = HeldPorts()
         self.settings = Settings.from_environment(os.environ)
         self.client = Client(self.settings)
+
+    @default("default_size")
+    def _size_from_environment(self) -> str:
+        return os.environ.get("JUPYTER_MIG_DEFAULT_SIZE", "")
 
     @default("patience_seconds")
     def _default_patience(self) -> float:
