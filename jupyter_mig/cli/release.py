@@ -95,8 +95,5 @@ def sentence(before: LeaseView, after: LeaseView) -> str:
     if after.state == "draining":
         done += "\nIt is free as soon as nobody uses it any more."
     if before.kernel_pid:
-        done += (
-            f"\nIts kernel (pid {before.kernel_pid}) is ended if it uses the GPU,"
-            " and goes on without one if not."
-        )
+        done += f"\nIts kernel (pid {before.kernel_pid}) is ended."
     return done

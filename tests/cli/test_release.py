@@ -61,7 +61,7 @@ def test_what_was_done_is_told() -> None:
     assert sentence(FIRST, after) == (
         "Released 1g.5gb on GPU 0 of work/train.ipynb, held 41 min.\n"
         "It is free as soon as nobody uses it any more.\n"
-        "Its kernel (pid 4711) is ended if it uses the GPU, and goes on without one if not."
+        "Its kernel (pid 4711) is ended."
     )
 
 

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -36,6 +37,7 @@ HASTY = Rules(
     remembered=3,
     warm=60.0,
 )
+pytestmark = pytest.mark.timeout(600)  # half a minute on an idle machine
 HISTORIES = int(os.environ.get("JUPYTER_MIG_TEST_HISTORIES", "2000"))
 
 
