@@ -79,7 +79,7 @@ class Agent(msgspec.Struct, frozen=True):
             door.open(premises.socket)
             log.info("Open: driver=%s", driver.name)
             try:
-                await _until_over(service, door)
+                await _until_over(service, door, premises)
             finally:
                 log.info("Closing")
                 premises.close_up()
@@ -119,7 +119,7 @@ class Agent(msgspec.Struct, frozen=True):
             ) from error
 
 
-async def _until_over(service: Service, door: Door) -> None:
+async def _until_over(service: Service, door: Door, premises: Premises) -> None:
     """Return when told to end or idle for long; raise what made the service fail."""
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
@@ -127,7 +127,7 @@ async def _until_over(service: Service, door: Door) -> None:
         loop.add_signal_handler(number, told.set)
     endings = (
         asyncio.ensure_future(told.wait()),
-        asyncio.ensure_future(_until_idle(service, door)),
+        asyncio.ensure_future(_until_idle(service, door, premises)),
     )
     try:
         await asyncio.wait((*endings, service.failed), return_when=asyncio.FIRST_COMPLETED)
@@ -138,14 +138,17 @@ async def _until_over(service: Service, door: Door) -> None:
         await service.failed
 
 
-async def _until_idle(service: Service, door: Door) -> None:
+async def _until_idle(service: Service, door: Door, premises: Premises) -> None:
     """Return when there was nothing to do, and nobody there, for the whole of the idle time."""
     looks = 10
     idle_looks, visits = 0, door.visits
     while idle_looks < looks:
         await asyncio.sleep(service.settings.idle / looks)
         nobody = not door.open_connections and door.visits == visits
-        idle_looks = idle_looks + 1 if service.idle and nobody else 0
+        # Logging out removes XDG_RUNTIME_DIR: nobody can reach us, nothing can be logged any more.
+        # Then there is something to stay for only as long as a process lives that has a slice.
+        shut_out = not (premises.socket.exists() or service.watches_anybody)
+        idle_looks = idle_looks + 1 if nobody and (service.idle or shut_out) else 0
         visits = door.visits
     log.info("Idle for %s s: leaving", service.settings.idle)
 

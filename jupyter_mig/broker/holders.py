@@ -45,6 +45,11 @@ class Holders:
         self._pidfds: dict[Holder, int] = {}
         self._gone: set[Holder] = set()
 
+    @property
+    def anybody_lives(self) -> bool:
+        """Whether one of those watched has not left."""
+        return bool(self._pidfds)
+
     def watch(self, wanted: set[Holder]) -> None:
         """Watch exactly these from now on."""
         for holder in self._pidfds.keys() - wanted:

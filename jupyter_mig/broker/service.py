@@ -108,6 +108,11 @@ class Service:
         """What each GPU had to offer when last seen, by UUID."""
         return self._hardware.stocks
 
+    @property
+    def watches_anybody(self) -> bool:
+        """Whether a process lives on which a lease hangs."""
+        return self._holders.anybody_lives
+
     def find(self, lease_id: str) -> Lease | None:
         """A lease, live or remembered."""
         return self.state.leases.get(lease_id) or self.state.ended.get(lease_id)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -133,6 +134,37 @@ async def _exited(pidfd: int) -> None:
         await ended.wait()
     finally:
         loop.remove_reader(pidfd)
+
+
+ROOT = Path(__file__).parents[2]
+ASKER = """
+import sys
+from pathlib import Path
+from tests.broker.asking import say
+request = {"kernel_id": "k", "size": "1g.5gb"}
+print(say(Path(sys.argv[1]), "POST", "/v1/leases", request), flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_a_broker_whose_place_was_removed_leaves(runtime: Path) -> None:
+    """As long as the process lives that has a slice it stays; then it goes, log or no log."""
+    post = Post(runtime, orders=Orders(idle=0.3))
+    await post.starter().start()
+    with subprocess.Popen(  # noqa: ASYNC220 - it is quick
+        [sys.executable, "-c", ASKER, str(post.socket)], cwd=ROOT, stdin=-1, stdout=-1
+    ) as asker:
+        assert asker.stdout is not None
+        assert b"lease_id" in asker.stdout.readline()
+        pidfd = os.pidfd_open(post.pid)
+        shutil.rmtree(post.directory)
+        try:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(_exited(pidfd), 1)
+            asker.kill()
+            await asyncio.wait_for(_exited(pidfd), 20)
+        finally:
+            os.close(pidfd)
 
 
 async def test_whoever_comes_while_it_leaves_is_served(runtime: Path) -> None:
