@@ -1,6 +1,6 @@
 """Run jupyter_client's and jupyter_server's own tests with our provisioner as the default.
 
-    python tools/upstream_tests.py [--dir .upstream] [NAME_OF_A_FILE ...]
+    python tools/upstream_tests.py [--dir build/upstream] [NAME_OF_A_FILE ...]
 
 Their source archives carry the tests of kernels and sessions. Each set runs with the stock
 provisioner, with ours giving every kernel a slice of a SIMULATED node, and with ours giving none;
@@ -11,18 +11,21 @@ Nothing of theirs is kept in this repository; downloads stay in the directory.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
+import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+
+from jupyter_mig.client import Client, Settings
 
 DRIVER = "simulated:5xA100-SXM4-40GB"
 TESTS = {
@@ -75,20 +78,15 @@ def plugins(directory: Path) -> Path:
 
 
 @contextmanager
-def broker(place: Path) -> Iterator[Path]:
-    """A broker on its socket."""
-    place.mkdir(mode=0o700)
-    command = (sys.executable, "-m", "jupyter_mig.broker", "--place", str(place))
-    process = subprocess.Popen([*command, "--driver", DRIVER])
-    try:
-        while not (place / "broker.sock").exists():
-            time.sleep(0.05)
-            if process.poll() is not None:
-                raise SystemExit(f"the broker ended: {place}/broker.log")
-        yield place / "broker.sock"
-    finally:
-        process.terminate()
-        process.wait()
+def node() -> Iterator[dict[str, str]]:
+    """The variables of a simulated node of its own, whose broker is started by who needs it."""
+    with tempfile.TemporaryDirectory(prefix="mig-") as runtime:
+        variables = {"JUPYTER_MIG_DRIVER": DRIVER, "XDG_RUNTIME_DIR": runtime}
+        try:
+            yield variables
+        finally:
+            client = Client(Settings.from_environment(variables))
+            os.kill(asyncio.run(client.broker()).pid, signal.SIGTERM)
 
 
 def run(source: Path, tests: list[str], environment: dict[str, str]) -> Outcomes:
@@ -134,19 +132,14 @@ def compare(project: str, results: dict[str, Outcomes]) -> int:
 def main() -> int:
     """Fetch, run, compare."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dir", type=Path, default=Path(".upstream"))
+    parser.add_argument("--dir", type=Path, default=Path("build/upstream"))
     parser.add_argument("names", nargs="*", help="only tests whose path has one of these")
     options = parser.parse_args()
     directory = options.dir.resolve()
-    directory.mkdir(exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     differing = 0
-    with tempfile.TemporaryDirectory(prefix="mig-") as root, broker(Path(root, "b")) as socket:
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(plugins(directory)),
-            "JUPYTER_MIG_DRIVER": DRIVER,
-            "JUPYTER_MIG_SOCKET": str(socket),
-        }
+    with node() as variables:
+        environment = {**os.environ, "PYTHONPATH": str(plugins(directory)), **variables}
         for project, paths in TESTS.items():
             tests = [path for path in paths if _wanted(path, options.names)]
             source = fetched(directory, project)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from jupyter_mig import errors
+from jupyter_mig import __version__, errors
 from jupyter_mig.client import connection, place
 from jupyter_mig.client.connection import Gone, Question, Stranger
 from jupyter_mig.client.settings import Settings
@@ -25,6 +25,8 @@ from jupyter_mig.wire.messages import (
     LeaseRequest,
     LeaseView,
     NodeView,
+    PlanRequest,
+    PlanView,
     ReadingsView,
     ResizeRequest,
 )
@@ -75,6 +77,10 @@ class Client:
     async def readings(self) -> ReadingsView:
         """What the slices are doing now."""
         return await self._ask("GET", "/v1/readings", ReadingsView)
+
+    async def plan(self, request: PlanRequest) -> PlanView:
+        """Whether a mix of sizes would fit, and where; nothing is changed."""
+        return await self._ask("POST", "/v1/plan", PlanView, request)
 
     async def leases(self) -> list[LeaseView]:
         """This user's live leases."""
@@ -229,10 +235,13 @@ class Client:
         self._known_pid = answer.pid
 
     def _require_ours(self, broker: BrokerView) -> None:
-        if broker.protocol != PROTOCOL:
+        # The door's promise: versions N and N-1 understand each other.
+        if abs(broker.protocol - PROTOCOL) > 1:
             raise errors.ForeignBroker(
                 f"The broker speaks protocol {broker.protocol}, this client {PROTOCOL}.",
-                next_step="Install the same version of jupyter-mig on both sides.",
+                situation=f"It is jupyter-mig {broker.version}, this is {__version__}.",
+                next_step="Install the same version on both sides, then end the broker's process "
+                f"({broker.pid}): kernels keep their slices.",
             )
         ours = broker.driver == self._settings.driver
         if not ours and (not self._explicit or broker.simulated != self._settings.simulated):

@@ -18,7 +18,7 @@ from jupyter_mig.broker import processes
 from jupyter_mig.client import Client, Settings
 from jupyter_mig.client.connection import Answer, Gone
 from jupyter_mig.wire import codec
-from jupyter_mig.wire.messages import BrokerView, LeaseRequest, LeaseView
+from jupyter_mig.wire.messages import PROTOCOL, BrokerView, LeaseRequest, LeaseView
 from tests.broker.brokers import Orders, Post, until
 
 SMALL = LeaseRequest(kernel_id="small", size="1g.5gb")
@@ -292,7 +292,8 @@ def view(**changes: object) -> bytes:
     ("answer", "kind", "words"),
     [
         (view(driver="nvml", simulated=False), errors.ForeignBroker, "another driver"),
-        (view(protocol=2), errors.ForeignBroker, "protocol 2"),
+        (view(protocol=PROTOCOL + 2), errors.ForeignBroker, f"protocol {PROTOCOL + 2}"),
+        (view(protocol=PROTOCOL - 2), errors.ForeignBroker, "kernels keep their slices"),
         (http(b"<html>"), errors.BrokerError, "cannot be read"),
         (http(b"{}", "500 Oops"), errors.BrokerError, "cannot be read"),
         (b"SSH-2.0-OpenSSH\r\n", errors.BrokerUnreachable, "No broker answers"),
@@ -307,6 +308,16 @@ async def test_whoever_else_listens_there_is_told_apart(
     async with answering(path, answer):
         with pytest.raises(kind, match=words):
             await at(path).broker()
+
+
+@pytest.mark.parametrize("newer", [1, -1])
+async def test_the_next_and_the_last_protocol_are_understood(runtime: Path, newer: int) -> None:
+    """A broker outlives an upgrade of the package, and a newer one's words may be more."""
+    path = runtime / "other.sock"
+    body = msgspec.json.decode(view().partition(b"\r\n\r\n")[2])
+    answer = http(msgspec.json.encode({**body, "protocol": PROTOCOL + newer, "new": ["word"]}))
+    async with answering(path, answer):
+        assert (await at(path).broker()).protocol == PROTOCOL + newer
 
 
 async def test_a_named_broker_that_is_started_again_is_used_again(post: Post) -> None:
