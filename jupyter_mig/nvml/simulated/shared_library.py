@@ -26,8 +26,32 @@ from .exported import exports, prototypes
 LIBRARY = "libnvidia-ml.so.1"
 _MODULE = "_jupyter_mig_simulated_nvml"
 
+_FIND_CFFI = """
+#include <stdio.h>
+#include <stdlib.h>
+
+static void __attribute__((constructor)) find_cffi(void)
+{
+    static char path[32768];
+    const char *before = getenv("PYTHONPATH");
+    if (Py_IsInitialized()) return;
+    setenv("PYTHONPATH_BEFORE", before ? before : "", 1);
+    before = getenv("PYTHONPATH_BEFORE");
+    snprintf(path, sizeof path, "%s%s%s", before, *before ? ":" : "", FOLDER);
+    setenv("PYTHONPATH", path, 1);
+}
+"""
+"""cffi imports its backend before the first line of ours runs, in an interpreter that knows nothing
+of the virtual environment which has it. ``_BEGIN`` gives the program its own environment back.
+"""
+
 _BEGIN = """
-import sys, traceback
+import os, sys, traceback
+before = os.environ.pop("PYTHONPATH_BEFORE", None)
+if before is not None:
+    os.environ["PYTHONPATH"] = before
+    if not before:
+        del os.environ["PYTHONPATH"]
 sys.path.extend(path for path in {paths!r} if path not in sys.path)
 from {module} import ffi
 names = {names!r}
@@ -57,6 +81,7 @@ def build(directory: Path) -> Path:
     Raises CannotBuild without cffi or without a shared libpython.
     """
     try:
+        import _cffi_backend  # type: ignore[import-untyped]  # C, without types
         from cffi import FFI
     except ImportError as error:
         raise CannotBuild(
@@ -69,7 +94,8 @@ def build(directory: Path) -> Path:
     folder = sysconfig.get_config_var("LIBDIR")
     ffi.set_source(
         _MODULE,
-        "",
+        _FIND_CFFI,
+        define_macros=[("FOLDER", f'"{Path(_cffi_backend.__file__).parent}"')],
         library_dirs=[folder],
         runtime_library_dirs=[folder],
         extra_link_args=[f"-Wl,-soname,{LIBRARY}"],
