@@ -28,6 +28,9 @@ _UCRED = struct.Struct("3i")
 _BUSY_SECONDS = 0.01
 """How soon a door whose backlog is full is tried again."""
 
+_TOO_BUSY = "The broker is too busy to answer."
+"""Said by whichever of two clocks rings first: ours, or Tornado's for the same moment."""
+
 
 class Gone(Exception):
     """Nobody listens, or the broker went away before it answered."""
@@ -93,7 +96,7 @@ class _Line(TCPClient):
                 connection.connect(self._path)
             except BlockingIOError:  # noqa: PERF203 - trying again is what the loop is for
                 if asyncio.get_running_loop().time() > self._give_up_at:
-                    raise errors.BrokerUnreachable("The broker is too busy to answer.") from None
+                    raise errors.BrokerUnreachable(_TOO_BUSY) from None
                 await asyncio.sleep(_BUSY_SECONDS)
             else:
                 return
@@ -128,7 +131,7 @@ async def ask(path: Path, question: Question, known_pid: int | None = None) -> A
         raise Gone(str(error)) from error
     except HTTPTimeoutError as error:
         raise errors.BrokerUnreachable(
-            "The broker does not answer.",
+            "The broker does not answer." if line.pid else _TOO_BUSY,
             situation=f"It listens at {path}.",
             next_step="See broker.log there.",
         ) from error
