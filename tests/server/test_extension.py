@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from types import SimpleNamespace
 from typing import cast
 
@@ -49,7 +50,7 @@ async def test_a_running_kernel_cannot_be_called_off(user: Home) -> None:
         await server.lease_in(kernel, "bound")
         refused = await server.ask("DELETE", f"jupyter-mig/api/leases/{kernel}")
         assert (refused.status, refused.body["kind"]) == (409, "refused")
-        unknown = await server.ask("DELETE", f"jupyter-mig/api/leases/{kernel[:-1]}0")
+        unknown = await server.ask("DELETE", f"jupyter-mig/api/leases/{uuid.uuid4()}")
         assert (unknown.status, unknown.body["kind"]) == (404, "unknown-lease")
         assert await server.run(kernel, "print(1)") == "1\n"
 
