@@ -11,9 +11,11 @@ from types import MappingProxyType
 
 from jupyter_mig import errors
 from jupyter_mig.broker.failures import error_in
+from jupyter_mig.broker.stock import MIG_IS_ON
 from jupyter_mig.broker.words import duration, listed, plain
 from jupyter_mig.core import queries
 from jupyter_mig.core.leases import EndReason, Lease
+from jupyter_mig.core.observations import MIG_IS_OFF
 from jupyter_mig.core.queries import InTheWay
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.sizes import is_plain
@@ -160,7 +162,7 @@ class Refusals:
                 "This node has no NVIDIA GPU that the broker can see.",
                 next_step="Check what nvidia-smi -L lists here.",
             )
-        if any(not gpu.gpu.mig_enabled for gpu in gpus):
+        if any(gpu.problem == MIG_IS_OFF for gpu in gpus):
             return errors.NotSupported(
                 "MIG mode is off on this node.",
                 situation=f"No slices can be handed out.{self._problems()}",
@@ -168,7 +170,14 @@ class Refusals:
             )
         broken = next((gpu for gpu in gpus if gpu.problem), None)
         if broken is not None:
-            return error_in(broken.problem)
+            cause = error_in(broken.problem)
+            return type(cause)(cause.message, next_step=remedy_of(broken))
+        if not any(gpu.creates for gpu in gpus) and self._state.instances:
+            return errors.UnknownSize(
+                "None of the slices on this node can be used from here.",
+                situation="They exist; this container, job or user may not use them.",
+                next_step="See jupyter mig status, and check CUDA_VISIBLE_DEVICES.",
+            )
         if any(gpu.creates for gpu in gpus):
             return errors.NoPermission(
                 "The broker may not make slices on this node.",
@@ -185,6 +194,17 @@ class Refusals:
 def problem_of(gpu: GpuState) -> str:
     """What is wrong with a GPU, in few words; empty if nothing is."""
     return plain(error_in(gpu.problem).message).rstrip(".") if gpu.problem else ""
+
+
+def remedy_of(gpu: GpuState) -> str:
+    """What to do about it, for this very GPU."""
+    if gpu.problem == MIG_IS_OFF:
+        remedy = "sudo nvidia-smi -i INDEX -mig 1"
+    elif gpu.problem == MIG_IS_ON:
+        remedy = "sudo nvidia-smi -i INDEX -mig 0, or another inventory than full"
+    else:
+        remedy = error_in(gpu.problem).next_step if gpu.problem else ""
+    return " ".join(remedy.replace("INDEX", str(gpu.gpu.index)).split())
 
 
 _RENDERED: Mapping[EndReason, Callable[[Refusals, Lease], errors.JupyterMigError]] = (

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import jupyter_mig
-from jupyter_mig.broker.refusals import Refusals, problem_of
+from jupyter_mig.broker.refusals import Refusals, problem_of, remedy_of
+from jupyter_mig.broker.stock import Stock
 from jupyter_mig.core import queries
 from jupyter_mig.core.leases import Lease, LeaseState
 from jupyter_mig.core.rooms import rooms
@@ -41,13 +44,23 @@ def broker_view(driver: HardwarePort) -> BrokerView:
 
 
 class Views:
-    """The state as one user may see it at ``now`` (seconds on the ledger's clock)."""
+    """The state as one user may see it at ``now`` (seconds on the ledger's clock). ``stocks`` is
+    what GPUs had to offer when last seen, by UUID.
+    """
 
-    def __init__(self, state: State, rules: Rules, now: float, viewer: int) -> None:
+    def __init__(
+        self,
+        state: State,
+        rules: Rules,
+        now: float,
+        viewer: int,
+        stocks: Mapping[str, Stock] = MappingProxyType({}),
+    ) -> None:
         self._state = state
         self._rules = rules
         self._now = now
         self._viewer = viewer
+        self._stocks = stocks
 
     def lease(self, lease: Lease) -> LeaseView:
         """One lease of the viewer's."""
@@ -128,6 +141,7 @@ class Views:
             gpu_name=gpu.name,
             gi_id=place.identity.gi_id,
             start=place.spec.start,
+            whole_gpu=place.identity.is_gpu,
         )
 
     def _refusal(self, lease: Lease) -> ErrorBody | None:
@@ -136,6 +150,7 @@ class Views:
 
     def _gpu(self, gpu: GpuState) -> GpuView:
         places = sorted(self._state.on_gpu(gpu.gpu.uuid), key=_position)
+        stock = self._stocks.get(gpu.gpu.uuid)
         mode: Literal["dynamic", "static"] = "dynamic" if gpu.creates else "static"
         return GpuView(
             uuid=gpu.gpu.uuid,
@@ -146,6 +161,10 @@ class Views:
             mode="unusable" if gpu.problem else mode,
             instances=tuple(self._instance(gpu, place) for place in places),
             problem=problem_of(gpu),
+            next_step=remedy_of(gpu),
+            inventory=stock.choice.inventory.value if stock else mode,
+            why=stock.choice.why if stock else "",
+            notes=stock.notes if stock else (),
             rooms=tuple(
                 RoomView(room.start, room.width, room.sizes)
                 for room in rooms(self._state, gpu.gpu.uuid)

@@ -145,7 +145,8 @@ class LeaseView(msgspec.Struct, frozen=True):
 class InstanceView(msgspec.Struct, frozen=True):
     """One instance on a GPU and what it is doing, for drawing the GPU to scale.
 
-    ``state`` is creating, claiming, held, idle, destroying, condemned, unresolved or outside.
+    ``state`` is creating, claiming, held, idle, destroying, condemned, unresolved or outside;
+    in the answer to a plan also planned.
     """
 
     profile: str
@@ -173,9 +174,9 @@ class RoomView(msgspec.Struct, frozen=True):
 class GpuView(msgspec.Struct, frozen=True):
     """One GPU, its instances, what is free between them, and why it cannot be used if it cannot.
 
-    ``inventory`` is dynamic, static, visible or full, and ``why`` the reason for that. ``notes`` are
-    what a person should know: what is not available, which hints were not heeded. ``next_step``
-    belongs to ``problem``.
+    ``inventory`` is dynamic, static, visible or full, and ``why`` the reason for that. ``notes``
+    are what a person should know: what is not available, which hints were not heeded.
+    ``next_step`` belongs to ``problem``.
     """
 
     uuid: str
@@ -220,6 +221,48 @@ class ReadingsView(msgspec.Struct, frozen=True):
     age_seconds: float
     simulated: bool
     slices: tuple[SliceReadingsView, ...]
+
+
+class PlanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``POST /v1/plan``: would these sizes fit together? ``gpu`` is part of a model's name: on
+    those GPUs alone. Nothing is changed by asking.
+    """
+
+    sizes: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=MOST_REQUESTS)]
+    gpu: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class PlannedSlice(msgspec.Struct, frozen=True):
+    """Where one slice of a mix would be. ``size`` is what was asked for, ``profile`` what it is."""
+
+    size: str
+    profile: str
+    gpu_uuid: str
+    gpu_index: int
+    start: int | None = None
+
+
+class LeftOver(msgspec.Struct, frozen=True):
+    """A size of the mix for which there is no place, and why, for people."""
+
+    size: str
+    why: str
+
+
+class Outline(msgspec.Struct, frozen=True):
+    """A mix as it would be placed. In ``gpus`` its instances have the state ``planned``."""
+
+    fits: bool
+    slices: tuple[PlannedSlice, ...]
+    left_over: tuple[LeftOver, ...]
+    gpus: tuple[GpuView, ...]
+
+
+class PlanView(msgspec.Struct, frozen=True):
+    """The mix as things are now, and on the node with nobody on it."""
+
+    now: Outline
+    empty: Outline
 
 
 class BrokerView(msgspec.Struct, frozen=True):

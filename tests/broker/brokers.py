@@ -127,7 +127,7 @@ class Post:
             ]
 
 
-async def until(question: Callable[[], Awaitable[Result]], *, seconds: float = 20) -> Result:
+async def until(question: Callable[[], Awaitable[Result | None]], *, seconds: float = 20) -> Result:
     """Ask again and again until the answer is yes, and give it; fail after ``seconds``."""
     give_up_at = asyncio.get_running_loop().time() + seconds
     while True:
