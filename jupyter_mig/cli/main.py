@@ -10,6 +10,7 @@ from typing import Protocol
 
 from jupyter_mig import __version__
 from jupyter_mig.cli import (
+    acceptance,
     batch,
     demo,
     doctor,
@@ -48,6 +49,7 @@ VERBS: Mapping[str, Verb] = {
     "batch": batch,
     "kernels": kernels,
     "doctor": doctor,
+    "acceptance": acceptance,
     "demo": demo,
 }
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from jupyter_mig.cli.interrupts import until_interrupted
+from jupyter_mig.cli.interrupts import heeded_later, until_interrupted
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -34,3 +34,15 @@ def test_what_the_parent_ignores_stays_ignored() -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_request_can_be_heeded_later(number: signal.Signals) -> None:
+    """Nothing is cut off; the block learns of it when it asks."""
+    before = signal.getsignal(number)
+    with heeded_later() as told:
+        answers = [told()]
+        signal.raise_signal(number)
+        answers.append(told())
+    assert answers == [False, True]
+    assert signal.getsignal(number) is before
