@@ -6,6 +6,7 @@ method   path                          what
 GET      /v1                           who answers
 GET      /v1/node                      GPUs, slices, sizes
 GET      /v1/readings                  what the slices are doing now
+POST     /v1/plan                      would these sizes fit? changes nothing
 GET      /v1/leases                    the asker's live leases
 POST     /v1/leases                    ask for a slice
 POST     /v1/batches                   ask for several at once, planned together
@@ -37,6 +38,7 @@ from jupyter_mig.broker.lease_routes import (
     RenewalRoute,
     ResizeRoute,
 )
+from jupyter_mig.broker.plan_route import PlanRoute
 from jupyter_mig.broker.readings_route import ReadingsRoute
 from jupyter_mig.broker.routes import BrokerRoute, NodeRoute, NowhereRoute
 from jupyter_mig.broker.service import Service
@@ -86,6 +88,7 @@ class Door:
             (r"/v1/?", BrokerRoute, given),
             (r"/v1/node", NodeRoute, given),
             (r"/v1/readings", ReadingsRoute, {**given, "sampler": Sampler(driver)}),
+            (r"/v1/plan", PlanRoute, given),
             (r"/v1/leases", LeasesRoute, given),
             (r"/v1/batches", BatchesRoute, given),
             (_LEASE, LeaseRoute, given),

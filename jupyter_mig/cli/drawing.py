@@ -33,6 +33,7 @@ class Look(Enum):
 
     MINE = ("yours", "#", "█", Ink.MINE)
     OTHERS = ("others'", "=", "▒", Ink.FAINT)
+    PLANNED = ("planned", "+", "▚", Ink.MINE)
     FREE = ("free", ".", "·", Ink.FREE)
     CHANGING = ("being made or cleared", "~", "~", Ink.WARNING)
     STUCK = ("will not clear", "!", "!", Ink.WRONG)
@@ -109,6 +110,8 @@ def look(instance: InstanceView) -> Look:
             return Look.CHANGING
         case "condemned" | "unresolved":
             return Look.STUCK
+        case "planned":
+            return Look.PLANNED
         case "idle":
             return Look.FREE
         case _:

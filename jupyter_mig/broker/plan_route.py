@@ -1,0 +1,97 @@
+"""``/v1/plan``: would this mix of slices fit? Nothing is changed by asking."""
+
+from __future__ import annotations
+
+import msgspec
+
+from jupyter_mig import errors
+from jupyter_mig.broker.refusals import Refusals
+from jupyter_mig.broker.routes import Route
+from jupyter_mig.broker.views import Views
+from jupyter_mig.broker.words import listed, plain
+from jupyter_mig.core import plans
+from jupyter_mig.core.plans import Trial
+from jupyter_mig.wire import codec
+from jupyter_mig.wire.messages import (
+    GpuView,
+    InstanceView,
+    LeftOver,
+    Outline,
+    PlannedSlice,
+    PlanRequest,
+    PlanView,
+)
+
+
+class PlanRoute(Route):
+    """``/v1/plan``."""
+
+    def post(self) -> None:
+        """Where each slice would go, now and on an empty node."""
+        request = codec.decode(self.request.body, PlanRequest)
+        uuids = self._gpus(request.gpu)
+        state, rules, asker = self.service.state, self.service.rules, self.peer.uid
+        self.answer(
+            PlanView(
+                now=self._outline(plans.now(state, rules, request.sizes, asker, uuids)),
+                empty=self._outline(plans.empty(state, rules, request.sizes, asker, uuids)),
+            )
+        )
+
+    def _gpus(self, model: str) -> list[str]:
+        """The GPUs whose name contains ``model``."""
+        gpus = self.service.state.gpus.values()
+        found = [one.gpu.uuid for one in gpus if model.lower() in one.gpu.name.lower()]
+        if gpus and not found:
+            names = dict.fromkeys(one.gpu.name for one in gpus)
+            raise errors.BadRequest(
+                f"No GPU here is called {plain(model, 40)}.",
+                situation=f"There are: {listed(list(names))}.",
+                next_step="For another model, set JUPYTER_MIG_DRIVER to a simulated node of it.",
+            )
+        return found
+
+    def _outline(self, trial: Trial) -> Outline:
+        for lease in trial.leases:
+            refusal = Refusals(trial.state, self.service.rules, trial.state.now).of(lease)
+            if refusal is not None:
+                raise refusal
+        views = Views(trial.state, self.service.rules, trial.state.now, self.peer.uid)
+        mine = {lease.lease_id for lease in trial.leases}
+        return Outline(
+            fits=not trial.left_over,
+            slices=_slices(trial),
+            left_over=tuple(self._left_over(trial)),
+            gpus=tuple(_planned(gpu, mine) for gpu in views.node(self.driver).gpus),
+        )
+
+    def _left_over(self, trial: Trial) -> list[LeftOver]:
+        return [
+            LeftOver(lease.size, plans.shortage(trial.state, self.service.rules, lease.size).value)
+            for lease in trial.left_over
+        ]
+
+
+def _slices(trial: Trial) -> tuple[PlannedSlice, ...]:
+    places = ((lease.size, trial.state.place_of(lease)) for lease in trial.leases)
+    return tuple(
+        PlannedSlice(
+            size=size,
+            profile=place.profile_name,
+            gpu_uuid=place.spec.gpu_uuid,
+            gpu_index=trial.state.gpus[place.spec.gpu_uuid].gpu.index,
+            start=place.spec.start,
+        )
+        for size, place in places
+        if place is not None
+    )
+
+
+def _planned(gpu: GpuView, mine: set[str]) -> GpuView:
+    """The GPU, the instances of the mix marked as planned."""
+    instances = (_as_planned(one) if one.lease_id in mine else one for one in gpu.instances)
+    return msgspec.structs.replace(gpu, instances=tuple(instances))
+
+
+def _as_planned(instance: InstanceView) -> InstanceView:
+    return msgspec.structs.replace(instance, state="planned", lease_id=None)
