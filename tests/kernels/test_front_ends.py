@@ -6,8 +6,6 @@ import asyncio
 import json
 import re
 import sys
-import sysconfig
-import venv
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 import pexpect
 import pytest
 
+from tests.server.environments import Environment
 from tests.server.servers import Home, serving
 
 SHOW = "import os; print('slice', os.environ.get('JUPYTER_MIG_PROFILE'))"
@@ -142,28 +141,15 @@ async def test_two_sessions_on_one_kernel_have_one_lease(user: Home) -> None:
         await user.empty()
 
 
-def _other_environment(directory: Path) -> str:
-    """A Python with ipykernel and without us; its executable."""
-    packages, mine = directory / "packages", Path(sysconfig.get_paths()["purelib"])
-    packages.mkdir(parents=True)
-    for entry in mine.iterdir():
-        if "jupyter_mig" not in entry.name and entry.suffix != ".pth":
-            (packages / entry.name).symlink_to(entry)
-    venv.create(directory / "venv", symlinks=True)
-    paths = sysconfig.get_paths(vars={"base": str(directory / "venv")})
-    Path(paths["purelib"], "packages.pth").write_text(str(packages))
-    return str(directory / "venv" / "bin" / "python")
-
-
 async def test_a_kernel_of_another_environment(user: Home) -> None:
     """It needs nothing of ours installed: it has a slice of its own and keeps it over a restart."""
-    python = _other_environment(user.directory / "other")
-    argv = (python, "-m", "ipykernel_launcher", "-f", "{connection_file}")
+    other = Environment(user.directory / "other")
+    argv = (other.python, "-m", "ipykernel_launcher", "-f", "{connection_file}")
     user.kernelspec("other", "1g.5gb", *argv, PYTHONPATH="")
     look = "import importlib.util, sys; print(importlib.util.find_spec('jupyter_mig'), sys.prefix)"
     async with serving(user) as server:
         kernel = await server.start("other")
-        assert (await server.run(kernel, look)).split() == ["None", str(Path(python).parents[1])]
+        assert (await server.run(kernel, look)).split() == ["None", str(other.prefix)]
         before = await server.lease_in(kernel, "bound")
         await server.ask("POST", f"api/kernels/{kernel}/restart")
         assert "1g.5gb" in await server.run(kernel, SHOW)

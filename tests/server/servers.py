@@ -300,30 +300,38 @@ async def _execute(socket: WebSocketClientConnection, code: str) -> str:
 
 
 @asynccontextmanager
-async def serving(user: Home, *options: str, app: str = "jupyter_server") -> AsyncIterator[Server]:
-    """A server for ``user``, ready and with its sizes in the picker."""
-    with _process(user, app, *options) as server:
-        await until(lambda: _answers(server), f"for the server to answer\n{server.log()}")
+async def serving(
+    user: Home,
+    *options: str,
+    app: str = "jupyter_server",
+    python: str = sys.executable,
+    ready: str = "jupyter_mig: ",
+) -> AsyncIterator[Server]:
+    """A server for ``user``, its log cleared, that answers and has said that it is ``ready``: by
+    default with its sizes in the picker.
+    """
+    with _process(user, python, app, *options) as server:
+        await until(lambda: _answers(server, ready), f"for the server to answer\n{server.log()}")
         yield server
 
 
-async def _answers(server: Server) -> bool:
+async def _answers(server: Server, ready: str) -> bool:
     assert server.process.poll() is None, server.log()
     try:
         specs = await server.ask("GET", "api/kernelspecs")
     except OSError:
         return False
     # Behind a gateway that is not there the status is another.
-    return "jupyter_mig: " in server.log() and specs.status > 0
+    return ready in server.log() and specs.status > 0
 
 
 @contextmanager
-def _process(user: Home, app: str, *options: str) -> Iterator[Server]:
+def _process(user: Home, python: str, app: str, *options: str) -> Iterator[Server]:
     port = _free_port()
-    command = [sys.executable, "-m", app, "--no-browser", "--allow-root", "--ip=127.0.0.1"]
+    command = [python, "-m", app, "--no-browser", "--allow-root", "--ip=127.0.0.1"]
     command += [f"--port={port}", "--ServerApp.port_retries=0"]
     command += [f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={user.notebooks}"]
-    with (user.directory / "server.log").open("ab") as log:
+    with (user.directory / "server.log").open("wb") as log:
         process = subprocess.Popen(
             [*command, *options], env=user.environ, stdout=log, stderr=log, cwd=user.notebooks
         )
