@@ -20,7 +20,9 @@ from jupyter_mig import errors
 from jupyter_mig.broker import processes, stock
 from jupyter_mig.broker.claims import Claims
 from jupyter_mig.broker.failures import HOPELESS, text_of
+from jupyter_mig.broker.holders import holder_of
 from jupyter_mig.broker.inventory import Inventories
+from jupyter_mig.broker.processes import Process
 from jupyter_mig.broker.seam import Seam
 from jupyter_mig.broker.stock import Stock
 from jupyter_mig.core import actions, events
@@ -105,7 +107,8 @@ class Hardware:
         before = self.stocks.get(gpu.uuid)
         self.stocks[gpu.uuid] = found
         if before is None or before.choice != found.choice:
-            log.info("gpu=%d inventory=%s: %s", gpu.index, *found.choice)
+            way, why = found.choice
+            log.info("gpu=%d inventory=%s: %s", gpu.index, way.value, why)
         for note in found.notes if before is None else set(found.notes) - set(before.notes):
             log.warning("gpu=%d %s", gpu.index, note)
 
@@ -227,11 +230,12 @@ def _signal(pid: int, action: actions.SignalOccupants) -> None:
     pidfd = os.pidfd_open(pid)
     try:
         process = processes.find(pid)
-        if (
-            process is not None
-            and process.uid == action.owner
-            and process.started_seconds >= action.started_after
-        ):
+        if process is not None and _may_be_signalled(process, action):
             signal.pidfd_send_signal(pidfd, getattr(signal, f"SIG{action.signal.value}"))
     finally:
         os.close(pidfd)
+
+
+def _may_be_signalled(process: Process, action: actions.SignalOccupants) -> bool:
+    newcomer = process.started_seconds >= action.started_after
+    return process.uid == action.owner and (newcomer or holder_of(process) == action.kernel)
