@@ -24,7 +24,7 @@ from enum import Enum
 import msgspec
 
 from jupyter_mig.core.geometry import Identity, Spec
-from jupyter_mig.core.leases import EndReason
+from jupyter_mig.core.leases import EndReason, Holder
 
 
 class Action(msgspec.Struct, frozen=True, tag_field="action", tag=True, forbid_unknown_fields=True):
@@ -87,7 +87,8 @@ class Signal(str, Enum):
 
 class SignalOccupants(Action, frozen=True):
     """Ask the owner's processes on the slice to leave: only ``pids`` that belong to ``owner`` and
-    were started at or after ``started_after`` (seconds on the events' clock).
+    were started at or after ``started_after`` (seconds on the events' clock), or are ``kernel``,
+    which the lease was bound to (``jupyter mig run`` becomes the program it got the slice for).
     """
 
     instance_id: str
@@ -95,6 +96,7 @@ class SignalOccupants(Action, frozen=True):
     pids: tuple[int, ...]
     started_after: float
     signal: Signal
+    kernel: Holder | None = None
 
 
 class ObserveGpu(Action, frozen=True):

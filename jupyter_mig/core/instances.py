@@ -207,7 +207,11 @@ def _clear_out(turn: Turn, lease: Lease, place: Place) -> None:
 def _signal(turn: Turn, lease: Lease, place: Place, signal: Signal) -> None:
     place.signalled = signal
     granted_at = lease.granted_at if lease.granted_at is not None else turn.now
-    turn.do(SignalOccupants(place.instance_id, lease.owner, place.suspects, granted_at, signal))
+    turn.do(
+        SignalOccupants(
+            place.instance_id, lease.owner, place.suspects, granted_at, signal, lease.kernel
+        )
+    )
 
 
 def occupants_unknown(turn: Turn, event: OccupantsUnknown) -> None:

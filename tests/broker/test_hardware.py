@@ -16,7 +16,7 @@ from jupyter_mig.broker.service import boottime
 from jupyter_mig.core import actions, events
 from jupyter_mig.core.geometry import Identity, Spec
 from jupyter_mig.nvml import simulated
-from tests.broker.households import Household, household
+from tests.broker.households import Household, holder_of_pid, household
 
 ONE_G = 19
 """The profile id of 1g.5gb."""
@@ -138,7 +138,7 @@ def test_an_instance_that_somebody_uses_is_not_claimed(home: Household) -> None:
 
 
 def test_only_the_owners_newer_processes_are_signalled() -> None:
-    """Not those from before the grant, not another user's, and not who is gone already."""
+    """Not those from before the grant but for the kernel itself, and not another user's."""
     hands = Hardware.__new__(Hardware)
     with subprocess.Popen(["sleep", "60"]) as old:
         time.sleep(0.05)  # start times are known to ten milliseconds
@@ -153,7 +153,9 @@ def test_only_the_owners_newer_processes_are_signalled() -> None:
             hands.signal_occupants(actions.SignalOccupants("i", uid, pids, granted_at, term))
             assert new.wait(10) == -signal.SIGTERM
         assert old.poll() is None
-        old.kill()
+        kernel = holder_of_pid(old.pid)
+        hands.signal_occupants(actions.SignalOccupants("i", uid, pids, granted_at, term, kernel))
+        assert old.wait(10) == -signal.SIGTERM
 
 
 def test_instances_of_a_lost_log_are_not_offered(home: Household) -> None:
