@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from jupyter_mig.cli import document, table
+from jupyter_mig.cli import completion, document, table
 from jupyter_mig.cli.conversation import hold
 from jupyter_mig.cli.exits import Exit
 from jupyter_mig.cli.label import heading
@@ -33,9 +33,10 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Its verbs and their arguments."""
     verbs = parser.add_subparsers(metavar="COMMAND", required=True)
     writing = verbs.add_parser("install", help="write one kernelspec per kernel and size")
-    writing.add_argument(
+    sizes = writing.add_argument(
         "--sizes", nargs="+", action="extend", default=[], metavar="SIZE", help="default: the usual"
     )
+    completion.offer(sizes, completion.sizes)
     writing.add_argument(
         "--kernel", nargs="+", action="extend", metavar="NAME", help="default: python3"
     )

@@ -12,6 +12,7 @@ from jupyter_mig import __version__
 from jupyter_mig.cli import (
     acceptance,
     batch,
+    completion,
     demo,
     doctor,
     exits,
@@ -52,6 +53,7 @@ VERBS: Mapping[str, Verb] = {
     "kernels": kernels,
     "doctor": doctor,
     "acceptance": acceptance,
+    "completion": completion,
     "demo": demo,
 }
 
@@ -61,8 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Errors of ours become lines on stderr. Anything else is a bug and shows as one.
     """
+    whole = parser()
+    completion.answer(whole)
     try:
-        code = _run(parser().parse_args(arguments))
+        code = _run(whole.parse_args(arguments))
         sys.stdout.flush()
     except JupyterMigError as error:
         print(complaint(error), file=sys.stderr)

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from jupyter_mig.cli import document, drawing
+from jupyter_mig.cli import completion, document, drawing
 from jupyter_mig.cli.cells import printable
 from jupyter_mig.cli.conversation import hold
 from jupyter_mig.cli.drawing import Look
@@ -27,7 +27,8 @@ _TIMES = re.compile(r"(\d{1,4})x(.+)")
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
-    parser.add_argument("sizes", nargs="+", metavar="SIZE", help="such as 2x3g.20gb 1g.5gb")
+    sizes = parser.add_argument("sizes", nargs="+", metavar="SIZE", help="such as 2x3g.20gb 1g.5gb")
+    completion.offer(sizes, completion.sizes)
     parser.add_argument(
         "--gpu", default="", metavar="MODEL", help="only on GPUs whose name contains that"
     )

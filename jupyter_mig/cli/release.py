@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from jupyter_mig.cli import document
+from jupyter_mig.cli import completion, document
 from jupyter_mig.cli.conversation import hold
 from jupyter_mig.cli.exits import Exit
 from jupyter_mig.cli.leases import title
@@ -23,11 +23,12 @@ HELP = "give one of your slices back"
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
-    parser.add_argument(
+    lease = parser.add_argument(
         "lease",
         metavar="LEASE",
         help="a lease id or its beginning, a notebook, or a MIG UUID; see: jupyter mig leases",
     )
+    completion.offer(lease, completion.leases)
     parser.add_argument("--json", action="store_true", help="print the lease as JSON")
 
 

@@ -15,6 +15,7 @@ import sys
 import uuid
 from contextlib import closing
 
+from jupyter_mig.cli import completion
 from jupyter_mig.cli.cells import printable
 from jupyter_mig.cli.conversation import hold
 from jupyter_mig.cli.label import heading
@@ -32,7 +33,10 @@ HELP = "run a command on a slice of its own"
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
-    parser.add_argument("--size", required=True, help="1g.10gb, or 20gb+ for at least that much")
+    size = parser.add_argument(
+        "--size", required=True, help="1g.10gb, or 20gb+ for at least that much"
+    )
+    completion.offer(size, completion.sizes)
     patience = parser.add_mutually_exclusive_group()
     patience.add_argument(
         "--patience", type=seconds, metavar="S", help="wait in line that long (default: for ever)"
