@@ -16,7 +16,7 @@ from jupyter_mig.broker.words import duration, listed, plain
 from jupyter_mig.core import queries
 from jupyter_mig.core.leases import EndReason, Lease
 from jupyter_mig.core.observations import MIG_IS_OFF
-from jupyter_mig.core.queries import InTheWay
+from jupyter_mig.core.queries import InTheWay, SizeOffer
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.sizes import is_plain
 from jupyter_mig.core.state import GpuState, State
@@ -118,22 +118,30 @@ class Refusals:
         )
 
     def _free_now(self, owner: int) -> str:
-        offers = queries.sizes_offered(self._state, owner)
-        free = [offer for offer in offers if offer.free and is_plain(offer.name)]
+        free = self._free(owner)
         if not free:
             return f"Nothing is free now.{self._problems()}"
         counts = [f"{offer.free} x {offer.name}" for offer in free[:_MANY]]
         return f"Free now: {listed(counts, 'or')}.{self._problems()}"
 
+    def _free(self, owner: int) -> list[SizeOffer]:
+        """Another size to pick, where there is one."""
+        offers = queries.sizes_offered(self._state, owner)
+        return [offer for offer in offers if offer.free and is_plain(offer.name)]
+
     def _what_to_do(self, owner: int, size: str) -> str:
         mine = queries.mine_in_the_way(self._state, self._rules, owner, size)
         helpful = [entry for entry in mine if entry.would_make_room]
+        free = self._free(owner)
         if helpful:
             which = "it" if len(helpful) == 1 else "one of them"
-            return f"Yours: {self._named(helpful)}. Stop {which}, pick another size, or wait."
+            ways = "pick another size, or wait" if free else "or wait"
+            return f"Yours: {self._named(helpful)}. Stop {which}, {ways}."
         if mine:
-            return f"Yours: {self._named(mine)}; none alone makes room. Pick another size, or wait."
-        return "None of it is yours. Pick another size, or wait."
+            ways = "Pick another size, or wait" if free else "Stop several, or wait"
+            return f"Yours: {self._named(mine)}; none alone makes room. {ways}."
+        ways = "Pick another size, or wait" if free else "Wait, or try again later"
+        return f"None of it is yours. {ways}."
 
     def _named(self, entries: list[InTheWay]) -> str:
         shown = [self._one(entry) for entry in entries[:3]]

@@ -92,7 +92,7 @@ def test_what_is_not_ones_own_is_not_named() -> None:
     error = node.refusal(node.lease("1g.5gb"))
     assert "secret" not in str(error)
     assert error.situation == "Nothing is free now."
-    assert error.next_step == "None of it is yours. Pick another size, or wait."
+    assert error.next_step == "None of it is yours. Wait, or try again later."
 
 
 def test_several_of_mine_are_named_without_promising_too_much() -> None:
