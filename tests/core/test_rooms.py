@@ -13,7 +13,7 @@ def test_an_empty_gpu_is_one_room() -> None:
 
 
 def test_what_fits_depends_on_where_the_room_is() -> None:
-    """Beside a 3g on the right, four units are free: 4g fits, for it starts at 0; a second 3g too."""
+    """Beside a 3g on the right four units are free: 4g fits, as it starts at 0; a second 3g too."""
     story = Story(A100)
     story.granted("a", "3g.20gb")
     (room,) = rooms(story.ledger.state, "GPU-0")

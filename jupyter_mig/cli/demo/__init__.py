@@ -11,9 +11,9 @@ from pathlib import Path
 
 from jupyter_mig.cli.conversation import hold
 from jupyter_mig.cli.demo import broker, notebook, settings
-from jupyter_mig.cli.interrupts import until_interrupted
 from jupyter_mig.cli.demo.lab import Lab
 from jupyter_mig.cli.exits import Exit
+from jupyter_mig.cli.interrupts import until_interrupted
 from jupyter_mig.cli.label import SIMULATED
 from jupyter_mig.client import Client
 
