@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_mig import errors
 from jupyter_mig.core.geometry import Identity
-from tests.nvml.conftest import Install
+from tests.nvml.nodes import Install
 
 
 def test_a_whole_gpu_tells_its_memory_and_who_computes_on_it(install: Install) -> None:
