@@ -11,8 +11,6 @@ import os
 import sys
 
 from jupyter_mig.cli import document
-from jupyter_mig.cli.doctor import examination, page
-from jupyter_mig.cli.doctor.finding import Level
 from jupyter_mig.cli.exits import Exit
 from jupyter_mig.cli.terminal import of
 
@@ -27,6 +25,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what was found; the status is 1 if there are problems."""
+    # Here, not above: it reads Jupyter's settings and NVML's, and other verbs need neither.
+    from jupyter_mig.cli.doctor import examination, page
+    from jupyter_mig.cli.doctor.finding import Level
+
     report = examination.examine(os.environ, start=arguments.start)
     if arguments.json:
         print(document.text(report.findings))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
+from jupyter_mig.broker import inventory
+from jupyter_mig.broker.hints import Hints
+from jupyter_mig.broker.inventory import Choice, Inventories, Inventory
 from jupyter_mig.cli.doctor.finding import Finding, note, ok, problem
 from jupyter_mig.cli.hardware import opened
 from jupyter_mig.cli.measures import counted
 from jupyter_mig.client import Settings
-from jupyter_mig.errors import DriverError, JupyterMigError, UnknownDriver
+from jupyter_mig.core.geometry import Gpu
+from jupyter_mig.errors import BadRequest, DriverError, JupyterMigError
 from jupyter_mig.nvml.examination import Examined, GpuExamined, Mig, examine
 from jupyter_mig.nvml.translation import (
     GAIN_PERMISSION,
@@ -21,23 +25,27 @@ from jupyter_mig.nvml.translation import (
 )
 
 _HOWTO = "docs/howto/troubleshoot.md"
+_SETTING = "docs/reference/environment.md"
 _BOUNDARY = "docs/explanation/boundary.md"
 
 
 class DriverFacts(msgspec.Struct, frozen=True):
-    """What NVML told, or the error it ended with."""
+    """What NVML told, or the error it ended with; and whence each GPU's slices come."""
 
     name: str
     examined: Examined | None = None
     error: JupyterMigError | None = None
+    inventories: Inventories = Inventories()
 
 
 def look(settings: Settings, place: Path) -> DriverFacts:
     """Open NVML, examine it, close it."""
     try:
+        inventories = inventory.parse(settings.inventory, Hints.read(settings.visible_devices))
+        inventories.require_named(simulated=settings.simulated)
         with opened(settings, place):
-            return DriverFacts(settings.driver, examine())
-    except (DriverError, UnknownDriver) as error:
+            return DriverFacts(settings.driver, examine(), inventories=inventories)
+    except (DriverError, BadRequest) as error:
         return DriverFacts(settings.driver, error=error)
 
 
@@ -55,14 +63,16 @@ def check(facts: DriverFacts) -> Iterator[Finding]:
         return
     count = counted(len(examined.gpus), "GPU")
     yield ok("driver", f"{examined.version}{kind}, library and kernel module match, {count}")
+    ways = {gpu.index: _way(gpu, facts) for gpu in examined.gpus}
     for gpu in examined.gpus:
-        yield _gpu(gpu)
-    yield from _permissions(examined.gpus)
+        yield _gpu(gpu, ways[gpu.index])
+    yield from _making([gpu for gpu in examined.gpus if _is_cut(gpu, ways[gpu.index])])
+    yield from _monitoring(examined.gpus)
 
 
 def _unusable(facts: DriverFacts) -> Finding:
     error = facts.error or JupyterMigError("No driver.")
-    if isinstance(error, UnknownDriver):
+    if isinstance(error, BadRequest):
         return problem(
             "driver", error.message, error.next_step,
             "docs/reference/environment.md",
@@ -71,13 +81,29 @@ def _unusable(facts: DriverFacts) -> Finding:
     return problem("driver", seen, _sentences(error.next_step or INSTALL_DRIVER), _HOWTO)
 
 
-def _gpu(gpu: GpuExamined) -> Finding:
+def _way(gpu: GpuExamined, facts: DriverFacts) -> Choice:
+    """How the broker would use it."""
+    on = gpu.mig in (Mig.ON, Mig.TURNING_OFF)
+    plain = Gpu(gpu.uuid, gpu.index, gpu.name, gpu.minor, memory_bytes=0, mig_enabled=on)
+    simulated = facts.examined is not None and facts.examined.simulated
+    return facts.inventories.of(plain, simulated=simulated)
+
+
+def _is_cut(gpu: GpuExamined, way: Choice) -> bool:
+    """Whether instances are made on it as they are wanted."""
+    return way.inventory is Inventory.DYNAMIC and gpu.configures is not None
+
+
+def _gpu(gpu: GpuExamined, way: Choice) -> Finding:
     about = f"GPU {gpu.index}"
     if gpu.trouble:
         return problem(about, gpu.trouble, _advice(gpu, MEANINGS[gpu.code].next_step), _HOWTO)
+    if way.inventory is Inventory.FULL:
+        return _whole(gpu, way)
     match gpu.mig:
         case Mig.NONE:
-            return note(about, f"{gpu.name}: has no MIG", "It can only be used whole.", _HOWTO)
+            seen = f"{gpu.name}: has no MIG, and {way.why}"
+            return note(about, seen, "JUPYTER_MIG_INVENTORY=full hands it out whole.", _SETTING)
         case Mig.OFF:
             seen = f"{gpu.name}: MIG mode is off"
             return problem(about, seen, _advice(gpu, TURN_MIG_ON), _HOWTO)
@@ -90,7 +116,29 @@ def _gpu(gpu: GpuExamined) -> Finding:
                 _HOWTO,
             )
         case Mig.ON:
-            return ok(about, f"{gpu.name}: MIG mode is on, {_count(gpu)}")
+            return _cut(gpu, way)
+
+
+def _whole(gpu: GpuExamined, way: Choice) -> Finding:
+    about, seen = f"GPU {gpu.index}", f"{gpu.name}: handed out whole, as {way.why}"
+    if gpu.mig in (Mig.NONE, Mig.OFF):
+        return ok(about, seen)
+    fix = "Name another inventory for it, or have MIG mode switched off."
+    return problem(about, f"{seen}, and MIG mode is {gpu.mig.value}", fix, _SETTING)
+
+
+def _cut(gpu: GpuExamined, way: Choice) -> Finding:
+    about = f"GPU {gpu.index}"
+    count = counted(len(gpu.instances), "instance") if gpu.instances else "no instances"
+    if way.inventory is Inventory.DYNAMIC or gpu.instances:
+        return ok(about, f"{gpu.name}: MIG mode is on, {count}, {way.inventory.value}")
+    return problem(
+        about,
+        f"{gpu.name}: MIG mode is on, there are no slices, and those that exist are handed out",
+        f"An administrator makes some: sudo nvidia-smi mig -i {gpu.index} -cgi PROFILE -C\n"
+        f"Or they are made as they are wanted: JUPYTER_MIG_INVENTORY=dynamic:{gpu.index}",
+        _HOWTO,
+    )
 
 
 def _advice(gpu: GpuExamined, text: str) -> str:
@@ -103,35 +151,27 @@ def _sentences(text: str) -> str:
     return ".\n".join(part.replace("\n", " ") for part in text.split(".\n"))
 
 
-def _count(gpu: GpuExamined) -> str:
-    return counted(len(gpu.instances), "instance") if gpu.instances else "no instances"
-
-
-def _permissions(gpus: tuple[GpuExamined, ...]) -> Iterator[Finding]:
-    """Who may make instances, who may watch them; empty where MIG is off."""
-    asked = [gpu for gpu in gpus if gpu.configures is not None]
-    if not asked:
-        return
-    if all(gpu.configures for gpu in asked):
-        yield ok("making slices", "this user may make and destroy instances")
-    elif any(gpu.instances for gpu in asked):
-        yield note(
-            "making slices",
-            "this user may not make instances; those that exist are handed out",
-            _sentences(GAIN_PERMISSION),
-            _BOUNDARY,
-        )
-    else:
+def _making(cut: Sequence[GpuExamined]) -> Iterator[Finding]:
+    """Whether this user may do what the inventory means to do."""
+    barred = [gpu for gpu in cut if not gpu.configures]
+    if barred:
+        names = ", ".join(str(gpu.index) for gpu in barred)
         yield problem(
             "making slices",
-            "this user may not make instances, and none exists",
-            f"{_sentences(GAIN_PERMISSION)}\nOr have an administrator make some: "
-            "sudo nvidia-smi mig -i INDEX -cgi PROFILE -C",
+            f"this user may not make instances on GPU {names}, whose inventory is dynamic",
+            f"{_sentences(GAIN_PERMISSION)}\n"
+            "With JUPYTER_MIG_INVENTORY=static those are handed out.",
             _HOWTO,
         )
-    if all(gpu.monitors for gpu in asked):
+    elif cut:
+        yield ok("making slices", "this user may make and destroy instances")
+
+
+def _monitoring(gpus: Sequence[GpuExamined]) -> Iterator[Finding]:
+    asked = [gpu.monitors for gpu in gpus if gpu.monitors is not None]
+    if asked and all(asked):
         yield ok("monitoring", "this user may see memory and processes of the whole GPU")
-    else:
+    elif asked:
         yield note(
             "monitoring",
             "this user sees memory and processes of single slices only",

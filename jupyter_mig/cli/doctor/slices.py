@@ -43,9 +43,11 @@ def _unusable(gpu: GpuView) -> Iterator[Finding]:
         yield problem(
             f"GPU {gpu.index}",
             f"the broker does not use it: {gpu.problem}",
-            "When that is mended, the broker sees it within half a minute.",
+            gpu.next_step or "When that is mended, the broker sees it within half a minute.",
             _HOWTO,
         )
+    for text in gpu.notes:
+        yield note(f"GPU {gpu.index}", text, page=_HOWTO)
 
 
 def _stuck(gpu: GpuView, programs: Mapping[int, str]) -> Iterator[Finding]:

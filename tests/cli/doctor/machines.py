@@ -252,8 +252,8 @@ MACHINES = (
         "GPU 0", "waits for a reset", "--gpu-reset", _mig_pending,
     ),
     Machine(
-        "You may not make slices, and there are none",
-        "making slices", "none exists", "-cgi", _no_permission,
+        "You may not make slices",
+        "making slices", "may not make instances on GPU 0", "mig/config", _no_permission,
     ),
     Machine("The broker hangs", "broker", "does not answer", "End that process", _mute),
     Machine(

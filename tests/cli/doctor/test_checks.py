@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 import jupyter_mig
+from jupyter_mig.broker import inventory
 from jupyter_mig.cli.doctor import broker, driver, nodes, place, server, slices, specs, variables
 from jupyter_mig.cli.doctor import versions as packages
 from jupyter_mig.cli.doctor.finding import Finding, Level
@@ -105,24 +106,44 @@ def test_a_driver_without_gpus_is_a_problem() -> None:
     assert "no GPU" in said(driver.check(facts))
 
 
-def test_gpus_without_mig_are_no_problem() -> None:
-    """They have no slices, and that is that."""
-    facts = driver.DriverFacts(
-        "nvml", Examined("590", simulated=False, gpus=(GpuExamined(0, "NVIDIA T4"),))
-    )
-    assert said(driver.check(facts)) == ""
-    assert "has no MIG" in said(driver.check(facts), Level.NOTE)
+def judged(gpu: GpuExamined, setting: str = "auto") -> list[Finding]:
+    """What is said of one real GPU."""
+    examined = Examined("590.48.01", simulated=False, gpus=(gpu,))
+    facts = driver.DriverFacts("nvml", examined, inventories=inventory.parse(setting))
+    return list(driver.check(facts))
+
+
+def test_gpus_without_mig_are_handed_out_whole() -> None:
+    """And so are those where it is off; unless somebody said otherwise."""
+    for mig in (Mig.NONE, Mig.OFF):
+        assert "handed out whole" in said(judged(GpuExamined(0, "NVIDIA T4", mig=mig)), Level.OK)
+    assert "has no MIG" in said(judged(GpuExamined(0, "NVIDIA T4"), "static"), Level.NOTE)
+    assert "MIG mode is off" in said(judged(GpuExamined(0, "A100", mig=Mig.OFF), "static"))
+    assert "MIG mode is on" in said(judged(GpuExamined(0, "A100", mig=Mig.ON), "full"))
+
+
+def test_a_gpu_without_slices_is_a_problem_where_none_are_made() -> None:
+    """The way of an administrator is told, and that of making them on demand."""
+    gpu = GpuExamined(0, "A100", mig=Mig.ON, configures=True, monitors=True)
+    assert "-cgi PROFILE -C\n" in said(judged(gpu))
+    assert "JUPYTER_MIG_INVENTORY=dynamic:0" in said(judged(gpu))
+    assert said(judged(gpu, "dynamic:0")) == ""
 
 
 def test_a_user_without_rights_can_use_what_is_there(tmp_path: Path) -> None:
-    """A note, not a problem, where an administrator made slices."""
+    """Rights to make slices are missed only where they are to be made."""
     (there,) = tree(tmp_path / "root")
     assert there.mig is Mig.ON
-    seen = msgspec.structs.replace(there, configures=False, monitors=False)
-    examined = Examined("590.48.01", simulated=True, gpus=(seen,))
-    findings = list(driver.check(driver.DriverFacts("simulated:x", examined)))
-    assert said(findings) == ""
-    assert "those that exist are handed out" in said(findings, Level.NOTE)
+    gpu = msgspec.structs.replace(there, configures=False, monitors=False)
+    assert said(judged(gpu)) == ""
+    assert "single slices only" in said(judged(gpu), Level.NOTE)
+    assert "may not make instances on GPU 0" in said(judged(gpu, "dynamic:0"))
+
+
+def test_an_inventory_that_cannot_be_read_is_a_problem() -> None:
+    """In the broker's words."""
+    facts = driver.look(Settings(driver="simulated:1xA30", inventory="some"), Path("/nowhere"))
+    assert "JUPYTER_MIG_INVENTORY" in said(driver.check(facts))
 
 
 def test_an_unknown_driver_is_a_problem() -> None:
@@ -185,6 +206,14 @@ def test_a_gpu_that_the_broker_does_not_use_is_a_problem() -> None:
     """In the broker's words."""
     findings = slices.check(slices.look(node(gpu(problem="GPU is lost"))))
     assert "the broker does not use it: GPU is lost" in said(findings)
+
+
+def test_what_the_broker_notes_is_told() -> None:
+    """And what it would have done about a problem."""
+    view = gpu(problem="MIG mode is off", next_step="Turn it on.", notes=("no placements",))
+    findings = list(slices.check(slices.look(node(view))))
+    assert "Turn it on." in said(findings)
+    assert "no placements" in said(findings, Level.NOTE)
 
 
 def installed(name: str, **more: object) -> Installed:
