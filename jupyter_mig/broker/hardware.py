@@ -76,6 +76,7 @@ class Hardware:
             instances = found.instances if found.creates else self._with_lockers(found.instances)
         except Exception as error:  # noqa: BLE001 - every call is answered by one event
             return events.GpuFailed(action.gpu_uuid, text_of(error))
+        self._renew_locks(found)
         self._tell_news(gpu, found)
         return events.GpuObserved(
             gpu, found.creates, instances, self._offers_unknown, found.problem, found.withheld
@@ -89,6 +90,14 @@ class Hardware:
         raise errors.GpuLost(
             "The GPU is not listed any more", next_step="See nvidia-smi -L and the kernel log."
         )
+
+    def _renew_locks(self, found: Stock) -> None:
+        """Nodes are replaced when an instance is made anew under a lease; that ends none."""
+        for one in found.instances:
+            try:
+                self._claims.renew(self.driver.lock_paths(one.spec.gpu_uuid, one.identity))
+            except errors.DriverError as error:  # noqa: PERF203 - one of many
+                log.warning("mig_uuid=%s: the lock was lost: %s", one.identity.mig_uuid, error)
 
     def _with_lockers(self, instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
         """Other brokers' locks count as processes on the instance: it is not free."""

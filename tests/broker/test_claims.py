@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_mig import errors
+from jupyter_mig.broker import processes
 from jupyter_mig.broker.claims import Claims
 
 HOLD = """
@@ -35,6 +37,7 @@ def test_what_another_broker_holds_is_refused(nodes: tuple[Path, Path]) -> None:
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"locked\n"
+        assert processes.lockers(nodes) == {other.pid}
         with pytest.raises(errors.InUse, match="locked"):
             claims.take("i1", nodes)
         claims.take("i2", nodes[:1])
@@ -68,3 +71,45 @@ def test_a_node_that_is_not_there_cannot_be_claimed(tmp_path: Path) -> None:
 def test_without_nodes_there_is_nothing_to_lock() -> None:
     """Simulated nodes have none."""
     Claims().take("i1", ())
+
+
+def test_a_node_replaced_while_it_is_locked_is_not_claimed(
+    nodes: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock would be on a node that is gone, and another broker could lock the new one."""
+    flock = fcntl.flock
+
+    def late(file: int, how: int) -> None:
+        nodes[0].unlink()
+        nodes[0].touch()
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(errors.InUse, match="replaced"):
+        Claims().take("i1", nodes[:1])
+
+
+def test_ones_own_locks_are_nobody_elses(nodes: tuple[Path, Path]) -> None:
+    """Looking does not disturb, and this process is left out."""
+    claims = Claims()
+    claims.take("i1", nodes)
+    assert processes.lockers((*nodes, nodes[0].with_name("gone"))) == frozenset()
+    claims.close()
+
+
+def test_a_lock_follows_a_node_that_is_replaced(nodes: tuple[Path, Path]) -> None:
+    """An instance made anew under its lease has new nodes: they are locked when they are seen."""
+    claims, other = Claims(), Claims()
+    claims.take("i1", nodes)
+    nodes[0].unlink()
+    with pytest.raises(errors.InUse):
+        claims.renew(nodes)
+    nodes[0].touch()
+    claims.take("i1", nodes)
+    nodes[0].unlink()
+    nodes[0].touch()
+    claims.renew(nodes[:1])
+    claims.renew(nodes)
+    with pytest.raises(errors.InUse):
+        other.take("i2", nodes[:1])
+    claims.close()

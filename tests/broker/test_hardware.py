@@ -165,3 +165,41 @@ def test_instances_of_a_lost_log_are_not_offered(home: Household) -> None:
     )
     assert isinstance(event, events.GpuObserved)
     assert not event.offers_unknown
+
+
+def test_what_one_broker_makes_another_does_not_hand_out(home: Household) -> None:
+    """It is locked from when it is made until it is gone, and whoever looks counts it as taken."""
+    maker, finder = hands(home), hands(home, "static")
+    gpu_uuid, identity = made(home, maker)
+    claim = actions.ClaimInstance("i9", gpu_uuid, identity)
+    refused = finder.carry_out(claim)
+    assert isinstance(refused, events.ClaimFailed)
+    assert refused.error.startswith("in-use: The slice cannot be locked")
+    assert maker.carry_out(actions.DestroyInstance("i1", gpu_uuid, identity)) == (
+        events.InstanceDestroyed("i1")
+    )
+    gone = finder.carry_out(claim)
+    assert isinstance(gone, events.ClaimFailed)
+    assert "No such file" in gone.error
+
+
+def test_an_instance_grabbed_while_it_was_made_goes_again(
+    home: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another broker may find it first: then it is not ours to give, and does not stay."""
+    maker, finder = hands(home), hands(home, "static")
+    gpu_uuid = home.node.gpus[0].uuid
+    create = home.driver.create
+
+    def grabbed(spec: Spec) -> Identity:
+        identity = create(spec)
+        claim = actions.ClaimInstance("i9", gpu_uuid, identity)
+        assert finder.carry_out(claim) == events.InstanceClaimed("i9")
+        return identity
+
+    monkeypatch.setattr(home.driver, "create", grabbed)
+    answer = maker.carry_out(actions.CreateInstance("i1", Spec(gpu_uuid, ONE_G, 6)))
+    assert isinstance(answer, events.CreateFailed)
+    assert not answer.hopeless
+    assert home.instances == 0
+    finder.close()
