@@ -15,7 +15,7 @@ PYTEST_no = $(WITHOUT_BROWSER)
 PYTEST_yes =
 
 .NOTPARALLEL:
-.PHONY: help demo test check unit browser docs bench install chromium clean
+.PHONY: help demo test check unit browser docs bench bursts upstream-tests install chromium clean
 
 help:
 	@echo "make demo     JupyterLab on a simulated node with two A100 (ARGS='--no-browser --port 8899')"
@@ -25,6 +25,8 @@ help:
 	@echo "make browser  the tests in JupyterLab and Chromium"
 	@echo "make docs     the manual, into docs/_build/html"
 	@echo "make bench    kernel starts with and without a slice, timed"
+	@echo "make bursts   32 kernels at once, five times, with the stock provisioner and with ours"
+	@echo "make upstream-tests  the kernel and session tests of jupyter_client and jupyter_server, likewise"
 	@echo "make clean    remove what was built (the virtual environment too)"
 
 demo: $(VENV)/.demo
@@ -53,6 +55,12 @@ docs: install
 
 bench: install
 	$(BIN)/python benchmarks/kernel_start.py $(ARGS)
+
+bursts: install
+	$(BIN)/python benchmarks/bursts.py $(ARGS)
+
+upstream-tests: install
+	$(BIN)/python tools/upstream_tests.py $(ARGS)
 
 install: $(VENV)/.test
 
