@@ -97,7 +97,7 @@ def _is_cut(gpu: GpuExamined, way: Choice) -> bool:
 def _gpu(gpu: GpuExamined, way: Choice) -> Finding:
     about = f"GPU {gpu.index}"
     if gpu.trouble:
-        return problem(about, gpu.trouble, _advice(gpu, MEANINGS[gpu.code].next_step), _HOWTO)
+        return problem(about, gpu.trouble, _advice(gpu, _remedy(gpu.code)), _HOWTO)
     if way.inventory is Inventory.FULL:
         return _whole(gpu, way)
     match gpu.mig:
@@ -139,6 +139,11 @@ def _cut(gpu: GpuExamined, way: Choice) -> Finding:
         f"Or they are made as they are wanted: JUPYTER_MIG_INVENTORY=dynamic:{gpu.index}",
         _HOWTO,
     )
+
+
+def _remedy(code: int) -> str:
+    known = MEANINGS.get(code)
+    return (known and known.next_step) or "Look for NVRM and Xid lines in the kernel log (dmesg)."
 
 
 def _advice(gpu: GpuExamined, text: str) -> str:

@@ -18,7 +18,9 @@ from jupyter_mig.cli.doctor import (
     variables,
     versions,
 )
+from jupyter_mig.cli.doctor.driver import DriverFacts
 from jupyter_mig.cli.doctor.finding import Finding
+from jupyter_mig.cli.doctor.nodes import NodeFacts
 from jupyter_mig.client import Settings
 from jupyter_mig.client.place import directory_for
 from jupyter_mig.nvml import simulated
@@ -37,19 +39,22 @@ def examine(environ: Mapping[str, str], *, start: bool = False) -> Report:
     settings = Settings.from_environment(environ)
     if start:
         broker.start(environ)
-    return Report(settings.simulated, tuple(_findings(settings, environ)))
+    hardware = driver.look(settings, directory_for(settings))
+    simulation = hardware.examined is not None and hardware.examined.simulated
+    return Report(settings.simulated or simulation, tuple(_findings(settings, environ, hardware)))
 
 
-def _findings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+def _findings(
+    settings: Settings, environ: Mapping[str, str], hardware: DriverFacts
+) -> Iterator[Finding]:
     directory = directory_for(settings)
     door = settings.socket or directory / meeting.SOCKET
     yield from variables.check(environ)
     yield from versions.check(versions.look())
-    hardware = driver.look(settings, directory)
     yield from driver.check(hardware)
     if hardware.examined is not None:
         root = _root(settings)
-        yield from nodes.check(nodes.look(root, hardware.examined.gpus) if root else ())
+        yield from nodes.check(nodes.look(root, hardware.examined.gpus) if root else NodeFacts())
     home = place.look(settings, directory)
     yield from place.check(home)
     there = broker.look(settings, door, listens=place.listens(door))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -31,7 +32,14 @@ class NodeFile(msgspec.Struct, frozen=True):
     modifiable: bool = True
 
 
-def look(root: Path, gpus: tuple[GpuExamined, ...]) -> tuple[NodeFile, ...]:
+class NodeFacts(msgspec.Struct, frozen=True):
+    """The nodes, and whether the driver's setuid tool is there, which makes them when CUDA asks."""
+
+    files: tuple[NodeFile, ...] = ()
+    made_on_demand: bool = False
+
+
+def look(root: Path, gpus: tuple[GpuExamined, ...]) -> NodeFacts:
     """The nodes of GPUs and slices below a root (``/`` but for simulated nodes and tests)."""
     access = AccessNodes.under(root)
     found = [_seen(root / "dev" / name, "CUDA") for name in ("nvidiactl", "nvidia-uvm")]
@@ -44,15 +52,16 @@ def look(root: Path, gpus: tuple[GpuExamined, ...]) -> tuple[NodeFile, ...]:
                 _seen(node, use, capability)
                 for node, capability in access.pairs(gpu.minor, instance.identity)
             ]
-    return tuple(found)
+    return NodeFacts(tuple(found), shutil.which("nvidia-modprobe") is not None)
 
 
-def check(files: tuple[NodeFile, ...]) -> Iterator[Finding]:
+def check(facts: NodeFacts) -> Iterator[Finding]:
     """Can this user open all of them; and can others, which decides what a slice is worth."""
+    files = facts.files
     missing = [file for file in files if not file.exists]
     closed = [file for file in files if file.exists and not file.opens]
     if missing:
-        yield _missing(missing)
+        yield _missing(missing, note if facts.made_on_demand else problem)
     if closed:
         yield _closed(closed)
     if files and not missing and not closed:
@@ -86,14 +95,14 @@ def _modifiable(capability: Path | None) -> bool:
     return "0" not in [line.partition(":")[2].strip() for line in lines if "Modify" in line]
 
 
-def _missing(files: list[NodeFile]) -> Finding:
+def _missing(files: list[NodeFile], judged: Callable[..., Finding]) -> Finding:
     first = files[0]
     if first.capability is not None:
         command = f"nvidia-modprobe -f {first.capability}"
         fix = f"Have the driver make it: {command}\nIn a container, ask for the slice by its UUID."
     else:
         fix = "Have the driver make it: nvidia-modprobe -u -c0\nIn a container, ask for the GPU."
-    return problem("device nodes", f"not there: {_names(files)}", fix, _BOUNDARY)
+    return judged("device nodes", f"not there: {_names(files)}", fix, _BOUNDARY)
 
 
 def _closed(files: list[NodeFile]) -> Finding:

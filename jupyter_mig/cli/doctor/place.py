@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Iterator
@@ -100,6 +99,13 @@ def _earlier(directory: Path) -> Iterator[Path]:
     except OSError:
         return
     for neighbour in neighbours:
-        lock = neighbour / meeting.LOCK
-        if neighbour != directory and os.path.lexists(lock) and lock.stat().st_mtime < booted:
+        if neighbour != directory and 0 < _last_used(neighbour / meeting.LOCK) < booted:
             yield neighbour
+
+
+def _last_used(lock: Path) -> float:
+    """When it was touched last, in seconds since 1970; 0 if it is not there (any more)."""
+    try:
+        return lock.stat().st_mtime
+    except OSError:
+        return 0

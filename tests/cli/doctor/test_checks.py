@@ -53,10 +53,10 @@ def tree(root: Path) -> tuple[GpuExamined, ...]:
 def test_all_nodes_are_seen(tmp_path: Path) -> None:
     """The control node, the GPU's, and two for the slice; isolation is a convention there."""
     gpus = tree(tmp_path / "root")
-    files = nodes.look(tmp_path / "kept", gpus)
-    assert len(files) == 5
-    assert all(file.exists and file.opens for file in files)
-    found = list(nodes.check(files))
+    facts = nodes.look(tmp_path / "kept", gpus)
+    assert len(facts.files) == 5
+    assert all(file.exists and file.opens for file in facts.files)
+    found = list(nodes.check(facts))
     assert "may open all of them" in said(found, Level.OK)
     assert said(found, Level.NOTE).startswith("a convention: CUDA_VISIBLE_DEVICES")
 
@@ -67,10 +67,14 @@ def test_a_missing_node_is_a_problem(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     missing = max((kept / "dev/nvidia-caps").iterdir(), key=lambda path: int(path.name[10:]))
     missing.unlink()
-    text = said(nodes.check(nodes.look(kept, gpus)))
+    facts = nodes.NodeFacts(nodes.look(kept, gpus).files)
+    text = said(nodes.check(facts))
     assert f"not there: {missing} (1g.5gb on GPU 0)" in text
     assert "nvidia-modprobe -f" in text
     assert text.split("nvidia-modprobe -f ")[1].splitlines()[0].endswith("/access")
+    on_demand = nodes.NodeFacts(facts.files, made_on_demand=True)
+    assert said(nodes.check(on_demand)) == ""
+    assert "not there" in said(nodes.check(on_demand), Level.NOTE)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +101,7 @@ def _minor(capability: Path) -> str:
 def test_a_node_that_is_closed_to_us_is_a_problem() -> None:
     """It may be meant so; the message says how an administrator lets somebody in."""
     file = NodeFile(Path("/dev/nvidia-caps/nvidia-cap3"), "1g.5gb on GPU 0", exists=True)
-    assert "setfacl" in said(nodes.check((file,)))
+    assert "setfacl" in said(nodes.check(nodes.NodeFacts((file,))))
 
 
 def test_a_driver_without_gpus_is_a_problem() -> None:
@@ -146,6 +150,12 @@ def test_an_inventory_that_cannot_be_read_is_a_problem() -> None:
     assert "JUPYTER_MIG_INVENTORY" in said(driver.check(facts))
 
 
+def test_a_gpu_with_an_error_of_a_future_driver_is_a_problem() -> None:
+    """A code that nobody knows yet has a remedy, too."""
+    gpu = GpuExamined(0, code=4711, trouble="NVML says: Error 4711")
+    assert "dmesg" in said(judged(gpu))
+
+
 def test_an_unknown_driver_is_a_problem() -> None:
     """The settings are wrong, whatever the machine."""
     facts = driver.look(Settings(driver="simulated:1xGTX"), Path("/nowhere"))
@@ -158,7 +168,7 @@ def test_leftovers_are_told(tmp_path: Path) -> None:
     for one in (directory, old, new):
         one.mkdir(mode=0o700)
         (one / meeting.LOCK).touch()
-    os.utime(old / meeting.LOCK, (0, 0))
+    os.utime(old / meeting.LOCK, (1, 1))
     with socket.socket(socket.AF_UNIX) as gone:
         gone.bind(str(directory / meeting.SOCKET))
     facts = place.look(Settings(), directory)
