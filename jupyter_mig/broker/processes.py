@@ -77,12 +77,20 @@ def lockers(paths: tuple[Path, ...]) -> frozenset[int]:
             found = path.stat()
             device = found.st_dev
             wanted.add(f"{os.major(device):02x}:{os.minor(device):02x}:{found.st_ino}")
-    if not wanted:
-        return frozenset()
-    lines = (line.split() for line in (PROC / "locks").read_text(encoding="ascii").splitlines())
-    # "1: FLOCK ADVISORY WRITE 4711 08:01:123 0 EOF", and "1: -> FLOCK …" for those who wait.
-    held = {int(line[4]) for line in lines if line[1] != "->" and line[5] in wanted}
-    return frozenset(held - {os.getpid()})
+    return frozenset(pid for file, pid in _locks() if file in wanted and pid != os.getpid())
+
+
+def _locks() -> Iterator[tuple[str, int]]:
+    """All locks held, as file and pid; none where the kernel keeps no such list."""
+    try:
+        text = (PROC / "locks").read_text(encoding="ascii")
+    except OSError:
+        return
+    for line in text.splitlines():
+        # "1: FLOCK ADVISORY WRITE 4711 08:01:123 0 EOF"; those who wait have "1: -> FLOCK …".
+        fields = line.split()
+        if len(fields) == 8:
+            yield fields[5], int(fields[4])
 
 
 def _pids() -> Iterator[int]:

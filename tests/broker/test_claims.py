@@ -113,3 +113,16 @@ def test_a_lock_follows_a_node_that_is_replaced(nodes: tuple[Path, Path]) -> Non
     with pytest.raises(errors.InUse):
         other.take("i2", nodes[:1])
     claims.close()
+
+
+def test_a_kernel_without_a_list_of_locks_tells_of_none(
+    nodes: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some sandboxes have no ``/proc/locks``: then the lock itself has to tell."""
+    monkeypatch.setattr(processes, "PROC", nodes[0].parent)
+    assert processes.lockers(nodes) == frozenset()
+    one, other = Claims(), Claims()
+    one.take("i1", nodes)
+    with pytest.raises(errors.InUse):
+        other.take("i1", nodes)
+    one.close()
