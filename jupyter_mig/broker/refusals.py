@@ -25,7 +25,6 @@ _MANY = 6
 _SIZE = 24
 """Characters of a size that is shown: first lines have 80 in all."""
 
-TURN_MIG_ON = "An administrator turns it on: sudo nvidia-smi -i INDEX -mig 1 (see nvidia-smi -L)."
 MAKE_SLICES = "An administrator makes some: sudo nvidia-smi mig -cgi PROFILE,... -C"
 
 
@@ -170,11 +169,13 @@ class Refusals:
                 "This node has no NVIDIA GPU that the broker can see.",
                 next_step="Check what nvidia-smi -L lists here.",
             )
-        if any(gpu.problem == MIG_IS_OFF for gpu in gpus):
+        off = next((gpu for gpu in gpus if gpu.problem == MIG_IS_OFF), None)
+        if off is not None:
             return errors.NotSupported(
                 "MIG mode is off on this node.",
                 situation=f"No slices can be handed out.{self._problems()}",
-                next_step=TURN_MIG_ON,
+                next_step=f"An administrator turns it on: {remedy_of(off)}. "
+                "Or have GPUs as a whole: JUPYTER_MIG_INVENTORY=full.",
             )
         broken = next((gpu for gpu in gpus if gpu.problem), None)
         if broken is not None:

@@ -147,6 +147,14 @@ def test_a_node_without_gpus_says_so() -> None:
     assert isinstance(error, errors.NoDriver)
 
 
+def test_mig_that_is_off_has_two_ways_out() -> None:
+    """The command for this very GPU, or to do without MIG."""
+    node = Node(Geometry(), mig=False)
+    error = node.refusal(node.lease("1g.5gb"))
+    assert "sudo nvidia-smi -i 0 -mig 1." in error.next_step
+    assert "JUPYTER_MIG_INVENTORY=full" in error.next_step
+
+
 def test_a_gpu_in_trouble_is_mentioned() -> None:
     """What is wrong with a GPU explains why there is less room than one would think."""
     node = Node()

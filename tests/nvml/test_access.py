@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -14,6 +17,14 @@ def access(tmp_path: Path) -> AccessNodes:
     nodes = AccessNodes(tmp_path / "capabilities", tmp_path / "nvidia-caps")
     nodes.dev.mkdir()
     return nodes
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users may enter, as pytest's may not be."""
+    with TemporaryDirectory(prefix="mig-", dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 def describe(capability: Path, minor: int) -> None:
@@ -89,3 +100,22 @@ def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
     assert access.closed(0, Identity(0, 0)) == ()
     (access.gpus / "nvidia0").unlink()
     assert access.closed(0, Identity(0, 0)) == (access.gpus / "nvidia0",)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user and come back")
+def test_another_users_node_is_closed(open_folder: Path) -> None:
+    """What an administrator gave to one user, another cannot use; root can."""
+    access = AccessNodes.under(open_folder)
+    access.dev.mkdir(parents=True)
+    for node, mode in ((access.gpus / "nvidia0", 0o666), (access.dev / "nvidia-cap3", 0o444)):
+        node.touch()
+        node.chmod(mode)
+    private = access.dev / "nvidia-cap4"
+    private.touch()
+    private.chmod(0o400)
+    os.seteuid(64101)
+    try:
+        assert access.closed(0, Identity(0, 0)) == (private,)
+    finally:
+        os.seteuid(0)
+    assert access.closed(0, Identity(0, 0)) == ()
