@@ -1,5 +1,5 @@
-"""``jupyter mig …``: look at the node, at what is held, and give it back.
+"""``jupyter mig …``: look at the node and at what is held, run commands on slices, give them back.
 
-One file a verb (status, sizes, leases, release, kernels, demo); what they share is pure and
+One file or folder a verb; what they share is pure and
 stands in files named for it: measures, cells, table, drawing.
 """

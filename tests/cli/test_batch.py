@@ -45,6 +45,11 @@ def written(tmp_path: Path) -> Callable[..., str]:
     return write
 
 
+def until_there(path: Path) -> str:
+    """A command that ends when there is such a file."""
+    return f"sh -c 'until [ -e {path} ]; do sleep 0.01; done'"
+
+
 def states(done: subprocess.CompletedProcess[str]) -> list[tuple[str, int | None]]:
     """State and exit status of each job, from ``--json``."""
     return [(one["state"], one["exit_status"]) for one in json.loads(done.stdout)]
@@ -76,10 +81,8 @@ async def test_all_is_well_only_if_all_are(
 
 async def test_jobs_are_planned_together(mig: CommandLine, client: Client, tmp_path: Path) -> None:
     """In the order of the file one GPU would be cut up too early; here all run at once."""
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
     sizes = ("1g.5gb", "1g.5gb", "2g.10gb", "3g.20gb", "7g.40gb")
-    jobs = "".join(f"{size} cat {fifo}\n" for size in sizes)
+    jobs = "".join(f"{size} {until_there(tmp_path / 'end')}\n" for size in sizes)
     with started(mig, *MIG, "batch", "-", "--json") as process:
         assert process.stdin
         process.stdin.write(jobs)
@@ -90,8 +93,7 @@ async def test_jobs_are_planned_together(mig: CommandLine, client: Client, tmp_p
             return [one.state for one in await client.leases()] == ["bound"] * len(sizes)
 
         await until(all_bound)
-        with fifo.open("w"):
-            pass
+        (tmp_path / "end").touch()
         output, _ = await asyncio.to_thread(process.communicate, timeout=60)
     assert {one["state"] for one in json.loads(output)} == {"done"}
 
@@ -119,15 +121,13 @@ async def test_stop_on_failure_starts_no_more(
     mig: CommandLine, client: Client, written: Callable[..., str], tmp_path: Path
 ) -> None:
     """What runs goes on to its end, what waits is taken back."""
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    path = written(f"7g.40gb cat {fifo}", "7g.40gb false", *["7g.40gb true"] * 5)
+    runs = until_there(tmp_path / "end")
+    path = written(f"7g.40gb {runs}", "7g.40gb false", *["7g.40gb true"] * 5)
     with started(mig, *MIG, "batch", "--stop-on-failure", "--json", path) as process:
         assert process.stderr
         lines = [await asyncio.to_thread(process.stderr.readline) for _ in range(8)]
         assert sum("was not started" in line for line in lines) == 5
-        with fifo.open("w"):
-            pass
+        (tmp_path / "end").touch()
         output, _ = await asyncio.to_thread(process.communicate, timeout=60)
         assert process.returncode == Exit.FAILED
     found = [(one["state"], one["exit_status"]) for one in json.loads(output)]

@@ -16,7 +16,7 @@ from jupyter_mig.cli.exits import Exit
 from jupyter_mig.client import Client, Settings
 from jupyter_mig.errors import LeaseEnded
 from jupyter_mig.wire.messages import LeaseRequest
-from tests.broker.brokers import until
+from tests.broker.brokers import gone, until
 from tests.cli.killed_run import MOMENTS
 from tests.cli.nodes import MIG, CommandLine
 from tests.cli.screens import shell
@@ -99,7 +99,11 @@ async def test_death_by_a_signal_is_death_by_a_signal(mig: CommandLine, client: 
 
 def test_a_command_is_run_as_if_directly(mig: CommandLine) -> None:
     """Signals ignored or blocked, open files, directory: all as without us."""
-    look = ("sh", "-c", "grep ^Sig /proc/self/status; ls /proc/self/fd; pwd; umask; ulimit -a")
+    look = (
+        "sh",
+        "-c",
+        "grep -E ^Sig[BIC] /proc/self/status; ls /proc/self/fd; pwd; umask; ulimit -a",
+    )
     direct = subprocess.run(look, env=mig.environ, capture_output=True, text=True, check=True)
     assert mig("run", "--size", "1g.5gb", "--", *look).stdout == direct.stdout
 
@@ -195,6 +199,19 @@ async def test_who_waits_gets_the_next_slice(mig: CommandLine, client: Client) -
         await client.release(held[0].lease_id)
         assert (await asyncio.to_thread(process.communicate, timeout=30))[0] == "ran\n"
     await client.release(held[1].lease_id)
+
+
+async def test_a_broker_that_dies_meanwhile_costs_nobody_his_place(
+    mig: CommandLine, client: Client, full: None
+) -> None:
+    """Another takes over; the command starts all the same, and is not that broker's parent."""
+    with started(mig, *RUN, "cat") as process:
+        await lease_in(client, "waiting", "cat")
+        gone((await client.broker()).pid, signal.SIGKILL)
+        first = next(one for one in await client.leases() if one.state == "granted")
+        await client.release(first.lease_id)
+        await lease_in(client, "bound", "cat")
+        assert of_process(process.pid, f"task/{process.pid}/children") == ""
 
 
 async def test_a_label_can_be_given(mig: CommandLine, client: Client) -> None:
