@@ -8,21 +8,28 @@ ARGS =
 PYTEST_ARGS =
 # BROWSER=no leaves the tests in a real browser out, and says so.
 BROWSER = yes
+# FRONTEND=no leaves the JupyterLab extension out, what is tested in a browser or packed with it too.
+FRONTEND = yes
 
-SOURCES = setup.cfg pyproject.toml labextension/build_backend.py jupyter_mig/etc/jupyter_mig.json
+SOURCES = setup.cfg pyproject.toml jupyter_mig/etc/jupyter_mig.json \
+  $(shell find labextension/*.py labextension/*.json labextension/src labextension/style \
+  labextension/schema -type f)
 WITHOUT_BROWSER = --ignore=tests/browser
-PYTEST_no = $(WITHOUT_BROWSER)
-PYTEST_yes =
+WITHOUT_FRONTEND = $(WITHOUT_BROWSER) --ignore=tests/test_build.py
+LEFT_OUT_BROWSER_no = $(WITHOUT_BROWSER)
+LEFT_OUT_FRONTEND_no = $(WITHOUT_FRONTEND)
+LEFT_OUT = $(LEFT_OUT_BROWSER_$(BROWSER)) $(LEFT_OUT_FRONTEND_$(FRONTEND))
 
 .NOTPARALLEL:
 .PHONY: help demo test check unit browser docs bench bursts upstream-tests install chromium clean
 
 help:
 	@echo "make demo     JupyterLab on a simulated node with two A100 (ARGS='--no-browser --port 8899')"
-	@echo "make test     everything: check, docs, all tests (PYTEST_ARGS, BROWSER=no)"
+	@echo "make test     everything: check, docs, all tests (PYTEST_ARGS, BROWSER=no, FRONTEND=no)"
 	@echo "make check    ruff, mypy, import-linter"
 	@echo "make unit     the tests that need no browser"
 	@echo "make browser  the tests in JupyterLab and Chromium"
+	@echo "make frontend the JupyterLab extension: build it and run its own tests"
 	@echo "make docs     the manual, into docs/_build/html"
 	@echo "make bench    kernel starts with and without a slice, timed"
 	@echo "make bursts   32 kernels at once, five times, with the stock provisioner and with ours"
@@ -33,10 +40,16 @@ demo: $(VENV)/.demo
 	$(BIN)/jupyter-mig demo --dir .demo $(ARGS)
 
 test: check docs
-	@if [ "$(BROWSER)" = no ]; then echo "*** BROWSER=no: the browser tests are LEFT OUT ***"; \
-	else $(MAKE) chromium; fi
-	$(BIN)/python -m pytest $(PYTEST_$(BROWSER)) $(PYTEST_ARGS)
-	@if [ "$(BROWSER)" = no ]; then echo "*** BROWSER=no: the browser tests were LEFT OUT ***"; fi
+	@$(MAKE) say-left-out
+	@if [ "$(FRONTEND)" != no ]; then $(MAKE) frontend; fi
+	@if [ -z "$(strip $(LEFT_OUT))" ]; then $(MAKE) chromium; fi
+	$(BIN)/python -m pytest $(LEFT_OUT) $(PYTEST_ARGS)
+	@$(MAKE) say-left-out
+
+say-left-out:
+	@if [ "$(FRONTEND)" = no ]; then \
+	  echo "*** FRONTEND=no: the JupyterLab extension and the tests of it are LEFT OUT ***"; \
+	elif [ "$(BROWSER)" = no ]; then echo "*** BROWSER=no: the browser tests are LEFT OUT ***"; fi
 
 check: install
 	$(BIN)/ruff check .
@@ -47,8 +60,14 @@ check: install
 unit: install
 	$(BIN)/python -m pytest $(WITHOUT_BROWSER) $(PYTEST_ARGS)
 
-browser: install chromium
+browser: install chromium frontend
 	$(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
+
+# Node.js is the one thing that only building needs; where there is none, pip has one.
+frontend: install
+	@cd labextension && ../$(BIN)/python -c 'import sys, node; sys.exit(node.find() is None)' || \
+	  ../$(BIN)/python -m pip install --quiet "$$(../$(BIN)/python -c 'import node; print(node.PACKAGE)')"
+	$(BIN)/python labextension/frontend.py test
 
 docs: install
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
@@ -97,4 +116,5 @@ chromium:
 
 clean:
 	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis \
-	  .import_linter_cache *.egg-info
+	  .import_linter_cache *.egg-info jupyter_mig/labextension \
+	  labextension/build labextension/lib labextension/node_modules labextension/*.tsbuildinfo

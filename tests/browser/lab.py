@@ -9,6 +9,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 from playwright.async_api import Locator, Page, async_playwright, expect
 
@@ -18,6 +19,9 @@ PICTURES = "JUPYTER_MIG_PICTURES"
 """Environment variable: the directory to keep pictures in. Without it there are none."""
 
 PATIENCE_MS = 60_000
+
+EXTENSION = Path(__file__).resolve().parents[2] / "jupyter_mig" / "labextension"
+"""The JupyterLab extension as built from this tree (``make frontend``): not what is installed."""
 
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = (
@@ -89,9 +93,13 @@ class Lab:
 
 
 @asynccontextmanager
-async def lab(user: Home, *options: str) -> AsyncIterator[Lab]:
+async def lab(
+    user: Home, *options: str, theme: Literal["Light", "Dark"] = "Light"
+) -> AsyncIterator[Lab]:
     """JupyterLab for ``user``, its launcher shown, in a browser without a past."""
-    _no_news(user)
+    _link_extension(user)
+    _set(user, "notification", {"fetchNews": "false", "checkForUpdates": False})
+    _set(user, "themes", {"theme": f"JupyterLab {theme}"})
     options = ("--expose-app-in-browser", *options)
     async with serving(user, *options, app="jupyterlab") as server, chromium() as page:
         await page.goto(f"{server.url}/lab?token={TOKEN}&reset")
@@ -113,9 +121,15 @@ async def chromium() -> AsyncIterator[Page]:
         await browser.close()
 
 
-def _no_news(user: Home) -> None:
-    """JupyterLab's first question to a new user covers the bottom right corner."""
-    settings = user.directory / "settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True)
-    answer = {"fetchNews": "false", "checkForUpdates": False}
-    (settings / "notification.jupyterlab-settings").write_text(json.dumps(answer))
+def _link_extension(user: Home) -> None:
+    assert (EXTENSION / "package.json").is_file(), "the extension is not built: run make frontend"
+    extensions = user.directory / "data" / "labextensions"
+    extensions.mkdir(parents=True)
+    (extensions / "jupyter-mig").symlink_to(EXTENSION)
+
+
+def _set(user: Home, plugin: str, settings: dict[str, object]) -> None:
+    """Settings of a new user. (JupyterLab's first question covers the bottom right corner.)"""
+    folder = user.directory / "settings" / "@jupyterlab" / "apputils-extension"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{plugin}.jupyterlab-settings").write_text(json.dumps(settings))

@@ -1,0 +1,185 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+
+import type { IBlock } from './geometry.js';
+import { blocks, freeShare, isPlaced, unitsOf } from './geometry.js';
+import type { Kernels } from './kernels.js';
+import type { Model } from './model.js';
+import type { IGpu, ILease, ISize } from './views.js';
+import { gibibytes, nameOf, shortNameOf } from './wording.js';
+
+interface IProps {
+  readonly trans: TranslationBundle;
+  readonly model: Model;
+  readonly kernels: Kernels;
+}
+
+/** The GPUs of the node, drawn to scale, and what is free of each size. */
+export function Gpus(props: IProps): JSX.Element {
+  const { trans, model } = props;
+  const node = model.overview?.node;
+  if (node === undefined) {
+    return <></>;
+  }
+  return (
+    <section aria-label={trans.__('GPUs on this node')}>
+      <h3>{trans.__('GPUs on this node')}</h3>
+      {node.gpus.length === 0 ? <p>{trans.__('There is no GPU on this node.')}</p> : null}
+      {node.gpus.map(gpu => (
+        <Gpu key={gpu.uuid} gpu={gpu} {...props} />
+      ))}
+      <Sizes trans={trans} sizes={node.sizes} />
+    </section>
+  );
+}
+
+function Gpu(props: IProps & { gpu: IGpu }): JSX.Element {
+  const { trans, gpu } = props;
+  const total = Number(gibibytes(gpu.memoryBytes));
+  const free = Math.round(total * freeShare(gpu));
+  const units = unitsOf(gpu);
+  const title = trans.__('GPU %1, drawn as its %2 units of memory', gpu.index, units);
+  return (
+    <div className="jp-mig-Gpu">
+      <div className="jp-mig-line jp-mig-soft">
+        <span>
+          {gpu.index} · {gpu.name.replace(/^NVIDIA /, '')}
+        </span>
+        <span className="jp-mig-number">
+          {trans.__('%1 of %2 GiB free', free, Math.round(total))}
+        </span>
+      </div>
+      <ul
+        className="jp-mig-Gpu-units"
+        aria-label={title}
+        style={{ gridTemplateColumns: `repeat(${units}, minmax(0, 1fr))` }}
+      >
+        {blocks(gpu).map(block => (
+          <Block key={block.start} {...props} block={block} />
+        ))}
+      </ul>
+      {gpu.problem ? <p className="jp-mig-problem">{gpu.problem}</p> : null}
+      {isPlaced(gpu) ? null : (
+        <p className="jp-mig-soft">
+          {trans.__('Where on the GPU they are is not known here: only their sizes are to scale.')}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function Block(props: IProps & { gpu: IGpu; block: IBlock }): JSX.Element {
+  const { block, kernels, model } = props;
+  const said = inWords(props.trans, props.gpu, block);
+  const column = { gridColumn: `${block.start + 1} / span ${block.width}` };
+  const lease = leaseOn(model, block);
+  const lines = (
+    <>
+      <span>{said.first}</span>
+      <span>{said.second}</span>
+    </>
+  );
+  const colour = lease === null ? '' : ` jp-mig-colour-${model.colourOf(lease.leaseId)}`;
+  return (
+    <li className={`jp-mig-Block jp-mig-mod-${block.kind}${colour}`} style={column}>
+      {lease !== null && kernels.isHere(lease) ? (
+        <button
+          title={said.title}
+          aria-label={said.title}
+          onClick={() => void kernels.goTo(lease)}
+        >
+          {lines}
+        </button>
+      ) : (
+        <div title={said.title} aria-label={said.title} role="img">
+          {lines}
+        </div>
+      )}
+    </li>
+  );
+}
+
+function leaseOn(model: Model, block: IBlock): ILease | null {
+  const leaseId = block.instance?.leaseId ?? null;
+  return model.leases.find(lease => lease.leaseId === leaseId) ?? null;
+}
+
+interface IWords {
+  readonly first: string;
+  readonly second: string;
+  readonly title: string;
+}
+
+/** A block in two short lines, and in a sentence. */
+function inWords(trans: TranslationBundle, gpu: IGpu, block: IBlock): IWords {
+  const profile = block.instance?.profile ?? '';
+  const short = block.width === 1 ? (profile.split('.')[0] ?? profile) : profile;
+  switch (block.kind) {
+    case 'mine': {
+      const label = block.instance?.label ?? '';
+      const title = trans.__('%1: %2, yours', nameOf(trans, label), profile);
+      return { first: shortNameOf(trans, label), second: short, title };
+    }
+    case 'others': {
+      const title = trans.__('%1: in use by somebody else', profile);
+      return { first: block.width > 2 ? trans.__('in use') : '', second: short, title };
+    }
+    case 'changing': {
+      const title = trans.__('%1: being made or cleared', profile);
+      return { first: '…', second: short, title };
+    }
+    case 'stuck': {
+      const title = trans.__('%1: will not clear; jupyter mig doctor says why', profile);
+      return { first: trans.__('stuck'), second: short, title };
+    }
+    case 'kept':
+      return {
+        first: trans.__('kept'),
+        second: '',
+        title: trans.__('Kept for a request in line')
+      };
+    case 'free':
+      return free(trans, gpu, block);
+  }
+}
+
+function free(trans: TranslationBundle, gpu: IGpu, block: IBlock): IWords {
+  const largest = block.sizes.filter(size => !size.includes('+')).pop() ?? block.sizes[0];
+  if (largest === undefined) {
+    const title =
+      gpu.mode === 'dynamic' && isPlaced(gpu)
+        ? trans.__('Free, and too small for any size')
+        : trans.__('No slice is made here');
+    return { first: '–', second: '', title };
+  }
+  const short = block.width === 1 ? (largest.split('.')[0] ?? largest) : largest;
+  return {
+    first: block.width > 1 ? trans.__('free') : '',
+    second: block.instance === null && block.width > 3 ? trans.__('up to %1', short) : short,
+    title: trans.__('Free: room for %1', block.sizes.join(', '))
+  };
+}
+
+function Sizes(props: { trans: TranslationBundle; sizes: readonly ISize[] }): JSX.Element {
+  const { trans, sizes } = props;
+  return (
+    <ul className="jp-mig-Sizes" aria-label={trans.__('Free by size')}>
+      {sizes.map(size => (
+        <li
+          key={size.size}
+          className={size.free > 0 ? '' : 'jp-mig-mod-none'}
+          title={trans.__(
+            '%1: %2 GiB; %3 of at most %4 free',
+            size.size,
+            gibibytes(size.memoryBytes),
+            size.free,
+            size.total
+          )}
+        >
+          {size.size} <b>{trans.__('%1 free', size.free)}</b>
+        </li>
+      ))}
+    </ul>
+  );
+}
+

@@ -1,0 +1,188 @@
+import type { IDisposable } from '@lumino/disposable';
+import { DisposableDelegate } from '@lumino/disposable';
+import { Poll } from '@lumino/polling';
+import type { ISignal } from '@lumino/signaling';
+import { Signal } from '@lumino/signaling';
+
+import { Palette } from './palette.js';
+import type { IInstance, ILease, IOverview, IProblem, IReading } from './views.js';
+
+const CALM_MS = 5_000;
+const ATTENTIVE_MS = 2_000;
+const SLOWEST_MS = 60_000;
+
+/** What the model asks of the server. */
+export interface ISource {
+  overview(): Promise<IOverview>;
+  cancel(kernelId: string): Promise<void>;
+}
+
+/** How often to ask, in milliseconds. */
+export interface IPace {
+  readonly calm: number;
+  readonly attentive: number;
+}
+
+/**
+ * What the server told last, for everything in this tab that shows it. One poll: slower after
+ * failures, quicker while the panel is looked at or a kernel of ours waits, none while the tab is
+ * hidden.
+ */
+export class Model implements IDisposable {
+  constructor(source: ISource, pace: IPace = { calm: CALM_MS, attentive: ATTENTIVE_MS }) {
+    this._source = source;
+    this._pace = pace;
+    this._poll = new Poll({
+      auto: false,
+      factory: () => this._ask(),
+      frequency: this._frequency(),
+      name: 'jupyter-mig:overview',
+      standby: 'when-hidden'
+    });
+  }
+
+  /** Emitted after each answer and each failure. */
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  /** The last answer; null before the first. */
+  get overview(): IOverview | null {
+    return this._overview;
+  }
+
+  /** Why the last question had no answer; null if it had. */
+  get problem(): IProblem | null {
+    return this._problem;
+  }
+
+  get leases(): readonly ILease[] {
+    return this._overview?.leases ?? [];
+  }
+
+  get waiting(): readonly ILease[] {
+    return this.leases.filter(isWaiting);
+  }
+
+  get held(): readonly ILease[] {
+    return this.leases.filter(lease => !isWaiting(lease));
+  }
+
+  get isDisposed(): boolean {
+    return this._poll.isDisposed;
+  }
+
+  dispose(): void {
+    this._poll.dispose();
+    Signal.clearData(this);
+  }
+
+  /** Begin to ask. */
+  start(): void {
+    void this._poll.start();
+  }
+
+  /** Ask now. */
+  refresh(): void {
+    void this._poll.refresh();
+  }
+
+  /** Ask more often until what is returned is disposed of. */
+  watch(): IDisposable {
+    this._watchers += 1;
+    this._setPace();
+    this.refresh();
+    return new DisposableDelegate(() => {
+      this._watchers -= 1;
+      this._setPace();
+    });
+  }
+
+  leaseOf(kernelId: string): ILease | null {
+    return this.leases.find(lease => lease.kernelId === kernelId) ?? null;
+  }
+
+  instanceOf(lease: ILease): IInstance | null {
+    const instances = (this._overview?.node.gpus ?? []).flatMap(gpu => gpu.instances);
+    return instances.find(instance => instance.leaseId === lease.leaseId) ?? null;
+  }
+
+  /** What was read of the lease's slice; null if there was nothing to read. */
+  readingOf(lease: ILease): IReading | null {
+    const instanceId = this.instanceOf(lease)?.instanceId;
+    const readings = this._overview?.readings?.slices ?? [];
+    return readings.find(reading => reading.instanceId === instanceId) ?? null;
+  }
+
+  /** The number of the lease's colour, the same as long as it lives. */
+  colourOf(leaseId: string): number {
+    return this._palette.colourOf(leaseId);
+  }
+
+  /** Whether this tab called that lease's wait off. */
+  hasCancelled(leaseId: string): boolean {
+    return this._cancelled.has(leaseId);
+  }
+
+  /** Call a wait off. Throws what the source throws. */
+  async cancel(lease: ILease): Promise<void> {
+    this._cancelled.add(lease.leaseId);
+    try {
+      await this._source.cancel(lease.kernelId);
+    } finally {
+      this.refresh();
+    }
+  }
+
+  private async _ask(): Promise<void> {
+    try {
+      this._take(await this._source.overview());
+    } catch (error) {
+      this._problem = problemIn(error);
+      throw error;
+    } finally {
+      this._changed.emit();
+    }
+  }
+
+  private _take(overview: IOverview): void {
+    this._overview = overview;
+    this._problem = null;
+    this._palette.keep(overview.leases.map(lease => lease.leaseId));
+    this._setPace();
+  }
+
+  private _setPace(): void {
+    this._poll.frequency = this._frequency();
+  }
+
+  private _frequency(): { interval: number; backoff: boolean; max: number } {
+    const attentive = this._watchers > 0 || this.waiting.length > 0;
+    const interval = attentive ? this._pace.attentive : this._pace.calm;
+    return { interval, backoff: true, max: Math.max(SLOWEST_MS, interval) };
+  }
+
+  private readonly _source: ISource;
+  private readonly _pace: IPace;
+  private readonly _poll: Poll<void, unknown>;
+  private readonly _changed = new Signal<this, void>(this);
+  private readonly _palette = new Palette();
+  private readonly _cancelled = new Set<string>();
+  private _overview: IOverview | null = null;
+  private _problem: IProblem | null = null;
+  private _watchers = 0;
+}
+
+/** Whether it has no slice yet. */
+export function isWaiting(lease: ILease): boolean {
+  return lease.state === 'waiting';
+}
+
+/** Of an error that carries the server's own words, those; else its message. */
+function problemIn(error: unknown): IProblem {
+  if (error instanceof Error && 'problem' in error) {
+    return (error as Error & { problem: IProblem }).problem;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: 'server-unreachable', message, situation: '', nextStep: '' };
+}

@@ -1,0 +1,95 @@
+/** What the status bar says of the notebook in front. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import type { Model } from './model.js';
+import { isWaiting } from './model.js';
+import type { ILease, IProblem } from './views.js';
+import { fullness, memory, wait } from './wording.js';
+
+/**
+ * unknown: nothing was answered yet; quiet: nothing with a kernel is in front; none: no slice;
+ * broken: no news, for the reason in the details.
+ */
+export type StatusKind = 'unknown' | 'quiet' | 'none' | 'waiting' | 'starting' | 'held' | 'broken';
+
+export interface IStatus {
+  readonly kind: StatusKind;
+  readonly text: string;
+  /** More of it, for a tooltip. */
+  readonly details: string;
+  readonly lease: ILease | null;
+  /** "3.2 of 4.8 GiB"; null: not known. */
+  readonly memory: string | null;
+  /** From 0 to 1; null: not known. */
+  readonly fullness: number | null;
+}
+
+/** What is in front, as far as it matters here. */
+export interface IInFront {
+  /** Whether a notebook or console is. */
+  readonly isThere: boolean;
+  readonly kernelId: string | null;
+}
+
+/** Errors that mean that this machine has no slices, and not that something broke. */
+const NO_SLICES_HERE = ['no-driver', 'not-supported', 'unknown-driver'];
+
+export function statusOf(trans: TranslationBundle, model: Model, front: IInFront): IStatus {
+  const lease = front.kernelId === null ? null : model.leaseOf(front.kernelId);
+  if (model.problem !== null) {
+    return broken(trans, model.problem, lease);
+  }
+  if (model.overview === null) {
+    return plain('unknown', trans.__('GPU slices'), trans.__('Asking for the GPU slices.'));
+  }
+  if (!front.isThere) {
+    return plain('quiet', trans.__('GPU slices'), trans.__('Show the GPU slices of this node.'));
+  }
+  if (lease === null) {
+    return plain('none', trans.__('no slice'), trans.__('This kernel has no GPU slice.'));
+  }
+  return isWaiting(lease) ? waiting(trans, lease) : held(trans, model, lease);
+}
+
+function plain(kind: StatusKind, text: string, details: string): IStatus {
+  return { kind, text, details, lease: null, memory: null, fullness: null };
+}
+
+function waiting(trans: TranslationBundle, lease: ILease): IStatus {
+  const text = trans.__('waiting for %1: %2', lease.size, wait(trans, lease));
+  const details = trans.__('Cells run now are queued and run when the slice is there.');
+  return { ...plain('waiting', text, details), lease };
+}
+
+function held(trans: TranslationBundle, model: Model, lease: ILease): IStatus {
+  if (lease.slice === null) {
+    const text = trans.__('%1: being made', lease.size);
+    return { ...plain('starting', text, trans.__('The slice is being made.')), lease };
+  }
+  const { profile, gpuIndex, gpuName } = lease.slice;
+  const reading = model.readingOf(lease);
+  const used = memory(trans, reading);
+  const where = trans.__('%1 on GPU %2 (%3)', profile, gpuIndex, gpuName);
+  return {
+    kind: 'held',
+    text: profile,
+    details: used === null ? where : trans.__('%1, %2 of memory used', where, used),
+    lease,
+    memory: used,
+    fullness: fullness(reading)
+  };
+}
+
+function broken(trans: TranslationBundle, problem: IProblem, lease: ILease | null): IStatus {
+  const details = [problem.message, problem.situation, problem.nextStep].filter(Boolean).join('\n');
+  if (NO_SLICES_HERE.includes(problem.kind)) {
+    return plain('none', trans.__('no GPU slices here'), details);
+  }
+  const what =
+    problem.kind === 'server-unreachable'
+      ? trans.__('server unreachable')
+      : trans.__('broker unreachable');
+  const keeps = lease !== null && lease.slice !== null;
+  const text = keeps ? trans.__('%1: %2, slice still yours', lease.size, what) : what;
+  return { ...plain('broken', text, details), lease: keeps ? lease : null };
+}

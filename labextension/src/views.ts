@@ -1,0 +1,215 @@
+/**
+ * What the server tells: the views of `jupyter_mig/wire/messages.py`, as far as they are shown.
+ * Sizes in bytes, times in seconds relative to the answer.
+ */
+import { list, maybe, number, object, text, truth, withDefault, word } from './decode.js';
+import type { Decoder } from './decode.js';
+
+export interface IProblem {
+  readonly kind: string;
+  readonly message: string;
+  readonly situation: string;
+  readonly nextStep: string;
+}
+
+export interface ISlice {
+  readonly profile: string;
+  readonly memoryBytes: number;
+  readonly multiprocessors: number;
+  readonly gpuIndex: number;
+  readonly gpuName: string;
+}
+
+const LEASE_STATES = [
+  'waiting',
+  'creating',
+  'doomed',
+  'granted',
+  'bound',
+  'orphaned',
+  'draining',
+  'released'
+] as const;
+
+export type LeaseState = (typeof LEASE_STATES)[number] | 'unknown';
+
+export interface ILease {
+  readonly leaseId: string;
+  readonly kernelId: string;
+  readonly state: LeaseState;
+  readonly size: string;
+  readonly label: string;
+  readonly heldSeconds: number;
+  readonly slice: ISlice | null;
+  /** 1 is the head of the line; null: does not wait. */
+  readonly place: number | null;
+  /** null: nobody can know. */
+  readonly estimateSeconds: number | null;
+  readonly givesUpInSeconds: number | null;
+}
+
+const INSTANCE_STATES = [
+  'creating',
+  'claiming',
+  'held',
+  'idle',
+  'destroying',
+  'condemned',
+  'unresolved',
+  'outside'
+] as const;
+
+export type InstanceState = (typeof INSTANCE_STATES)[number] | 'unknown';
+
+export interface IInstance {
+  readonly instanceId: string;
+  readonly profile: string;
+  readonly memoryBytes: number;
+  readonly state: InstanceState;
+  /** In memory units of its GPU; null where the server may not learn it. */
+  readonly start: number | null;
+  readonly width: number | null;
+  readonly leaseId: string | null;
+  readonly label: string;
+  readonly mine: boolean;
+}
+
+/** Neighbouring free memory units, and which sizes could be made there now. */
+export interface IRoom {
+  readonly start: number;
+  readonly width: number;
+  readonly sizes: readonly string[];
+}
+
+export interface IGpu {
+  readonly uuid: string;
+  readonly index: number;
+  readonly name: string;
+  readonly memoryBytes: number;
+  readonly units: number;
+  readonly mode: 'dynamic' | 'static' | 'unusable' | 'unknown';
+  readonly instances: readonly IInstance[];
+  readonly rooms: readonly IRoom[];
+  readonly problem: string;
+}
+
+export interface ISize {
+  readonly size: string;
+  readonly free: number;
+  readonly total: number;
+  readonly memoryBytes: number;
+  readonly multiprocessors: number;
+}
+
+export interface INode {
+  readonly simulated: boolean;
+  readonly gpus: readonly IGpu[];
+  readonly sizes: readonly ISize[];
+  /** Everybody's requests that wait. */
+  readonly waiting: number;
+}
+
+export interface IReading {
+  readonly instanceId: string;
+  readonly memoryUsedBytes: number | null;
+  readonly memoryTotalBytes: number | null;
+  readonly memoryNotAvailable: string;
+}
+
+export interface IReadings {
+  readonly slices: readonly IReading[];
+}
+
+/** Everything at one moment. */
+export interface IOverview {
+  readonly node: INode;
+  readonly leases: readonly ILease[];
+  /** null: this server reads nothing. */
+  readonly readings: IReadings | null;
+}
+
+export const problem: Decoder<IProblem> = object<IProblem>({
+  kind: text,
+  message: text,
+  situation: withDefault(text, ''),
+  nextStep: withDefault(text, '')
+});
+
+const slice = object<ISlice>({
+  profile: text,
+  memoryBytes: number,
+  multiprocessors: number,
+  gpuIndex: number,
+  gpuName: text
+});
+
+const lease = object<ILease>({
+  leaseId: text,
+  kernelId: text,
+  state: word(LEASE_STATES, 'unknown'),
+  size: text,
+  label: text,
+  heldSeconds: number,
+  slice: maybe(slice),
+  place: maybe(number),
+  estimateSeconds: maybe(number),
+  givesUpInSeconds: maybe(number)
+});
+
+const instance = object<IInstance>({
+  instanceId: withDefault(text, ''),
+  profile: text,
+  memoryBytes: number,
+  state: word(INSTANCE_STATES, 'unknown'),
+  start: maybe(number),
+  width: maybe(number),
+  leaseId: maybe(text),
+  label: withDefault(text, ''),
+  mine: withDefault(truth, false)
+});
+
+const room = object<IRoom>({
+  start: number,
+  width: number,
+  sizes: withDefault(list(text), [])
+});
+
+const gpu = object<IGpu>({
+  uuid: text,
+  index: number,
+  name: text,
+  memoryBytes: number,
+  units: number,
+  mode: word(['dynamic', 'static', 'unusable'], 'unknown'),
+  instances: withDefault(list(instance), []),
+  rooms: withDefault(list(room), []),
+  problem: withDefault(text, '')
+});
+
+const size = object<ISize>({
+  size: text,
+  free: number,
+  total: number,
+  memoryBytes: number,
+  multiprocessors: number
+});
+
+const node = object<INode>({
+  simulated: truth,
+  gpus: list(gpu),
+  sizes: list(size),
+  waiting: number
+});
+
+const reading = object<IReading>({
+  instanceId: text,
+  memoryUsedBytes: maybe(number),
+  memoryTotalBytes: maybe(number),
+  memoryNotAvailable: withDefault(text, '')
+});
+
+export const overview: Decoder<IOverview> = object<IOverview>({
+  node,
+  leases: list(lease),
+  readings: maybe(object<IReadings>({ slices: list(reading) }))
+});

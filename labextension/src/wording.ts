@@ -1,0 +1,73 @@
+/** How things are said, in the user's language. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import type { ILease, IReading } from './views.js';
+
+const GIB = 2 ** 30;
+
+/** "3.2": gibibytes with one digit after the point. */
+export function gibibytes(bytes: number): string {
+  return (bytes / GIB).toFixed(1);
+}
+
+/** "3.2 of 4.8 GiB"; null where it is not known. */
+export function memory(trans: TranslationBundle, reading: IReading | null): string | null {
+  if (reading === null || reading.memoryUsedBytes === null || reading.memoryTotalBytes === null) {
+    return null;
+  }
+  const [used, total] = [gibibytes(reading.memoryUsedBytes), gibibytes(reading.memoryTotalBytes)];
+  return trans.__('%1 of %2 GiB', used, total);
+}
+
+/** From 0 to 1; null where it is not known. */
+export function fullness(reading: IReading | null): number | null {
+  if (!reading?.memoryTotalBytes || reading.memoryUsedBytes === null) {
+    return null;
+  }
+  return Math.min(1, reading.memoryUsedBytes / reading.memoryTotalBytes);
+}
+
+/** "next in line", "2nd in line". */
+export function place(trans: TranslationBundle, place: number): string {
+  switch (place) {
+    case 1:
+      return trans.__('next in line');
+    case 2:
+      return trans.__('2nd in line');
+    case 3:
+      return trans.__('3rd in line');
+    default:
+      return place <= 20
+        ? trans.__('%1th in line', place)
+        : trans.__('number %1 in line', place);
+  }
+}
+
+/** "20 s", "5 min", "2 h". */
+export function duration(trans: TranslationBundle, seconds: number): string {
+  if (seconds < 90) {
+    return trans.__('%1 s', Math.max(1, Math.round(seconds)));
+  }
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90
+    ? trans.__('%1 min', minutes)
+    : trans.__('%1 h', Math.round(minutes / 60));
+}
+
+/** "2nd in line, about 3 min": the place, and how long if somebody can know. */
+export function wait(trans: TranslationBundle, lease: ILease): string {
+  const where = place(trans, lease.place ?? 1);
+  return lease.estimateSeconds === null
+    ? where
+    : trans.__('%1, about %2', where, duration(trans, lease.estimateSeconds));
+}
+
+/** What the user calls a kernel: its notebook's name without folders. */
+export function nameOf(trans: TranslationBundle, label: string): string {
+  return label.split('/').pop() || trans.__('a kernel');
+}
+
+/** The name as short as it can be: without the ending. */
+export function shortNameOf(trans: TranslationBundle, label: string): string {
+  return nameOf(trans, label).replace(/\.ipynb\b.*$/, '');
+}
