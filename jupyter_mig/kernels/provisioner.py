@@ -90,6 +90,7 @@ class MIGProvisioner(LocalProvisioner):
     parent: Any
 
     _start: asyncio.Task[Any] | None = None
+    _wait: pending.Wait | None = None
     _attempts = 0
     _launched = False
     _sliced = True
@@ -136,7 +137,7 @@ class MIGProvisioner(LocalProvisioner):
         size = self._size_for(prepared["env"])
         self._sliced = bool(size)
         if size:
-            with pending.unlisted(self.parent, self.kernel_id):
+            with pending.waiting(self.parent, self.kernel_id) as self._wait:
                 self.lease = await self._renewed() or await self._acquired(size, prepared["env"])
             prepared["env"] = self._with_slice(prepared["env"], self.lease, size)
         elif environment.is_on_slice(prepared["env"]):
@@ -177,14 +178,18 @@ class MIGProvisioner(LocalProvisioner):
         )
         self.waiting_since = time.monotonic()
         try:
-            return await self.client.acquire(request)
+            return await self.client.acquire(request, self._look)
         except UnknownSize:
             covering = await self._covering(request)
             if covering is None:
                 raise
-            return await self.client.acquire(covering)
+            return await self.client.acquire(covering, self._look)
         finally:
             self.waiting_since = None
+
+    def _look(self, lease: LeaseView) -> None:
+        if lease.state == "waiting" and self._wait is not None:
+            self._wait.in_line()
 
     async def _covering(self, request: LeaseRequest) -> LeaseRequest | None:
         """The request for the smallest size that covers the one this node lacks, if one does."""
