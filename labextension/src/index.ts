@@ -10,7 +10,7 @@ import { Token } from '@lumino/coreutils';
 import { Api } from './api.js';
 import { Front } from './front.js';
 import { Kernels } from './kernels.js';
-import { Model } from './model.js';
+import { isSettled, Model } from './model.js';
 import type { INotice } from './notices.js';
 import { Waits } from './notices.js';
 import { Panel } from './panel.js';
@@ -42,7 +42,8 @@ const slices: JupyterFrontEndPlugin<ISlices> = {
     const model = new Model(new Api(app.serviceManager.serverSettings));
     const front = new Front(app.shell);
     front.changed.connect(() => {
-      if (front.kernelId !== null && model.leaseOf(front.kernelId) === null) {
+      const lease = front.kernelId === null ? null : model.leaseOf(front.kernelId);
+      if (lease === null || !isSettled(lease)) {
         model.refresh();
       }
     });

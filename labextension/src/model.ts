@@ -25,8 +25,8 @@ export interface IPace {
 
 /**
  * What the server told last, for everything in this tab that shows it. One poll: slower after
- * failures, quicker while the panel is looked at or a kernel of ours waits, none while the tab is
- * hidden.
+ * failures, quicker while the panel is looked at or a kernel of ours comes or goes, none while the
+ * tab is hidden.
  */
 export class Model implements IDisposable {
   constructor(source: ISource, pace: IPace = { calm: CALM_MS, attentive: ATTENTIVE_MS }) {
@@ -56,8 +56,10 @@ export class Model implements IDisposable {
     return this._problem;
   }
 
+  /** Mine. A wait that was called off here is over at once. */
   get leases(): readonly ILease[] {
-    return this._overview?.leases ?? [];
+    const leases = this._overview?.leases ?? [];
+    return leases.filter(each => !(isWaiting(each) && this._cancelled.has(each.leaseId)));
   }
 
   get waiting(): readonly ILease[] {
@@ -127,20 +129,34 @@ export class Model implements IDisposable {
   /** Call a wait off. Throws what the source throws. */
   async cancel(lease: ILease): Promise<void> {
     this._cancelled.add(lease.leaseId);
+    this._changed.emit();
     try {
       await this._source.cancel(lease.kernelId);
+    } catch (error) {
+      this._cancelled.delete(lease.leaseId);
+      throw error;
     } finally {
       this.refresh();
     }
   }
 
+  /** The answer to a question is dropped if a later one was asked meanwhile. */
   private async _ask(): Promise<void> {
+    const question = ++this._questions;
     try {
-      this._take(await this._source.overview());
+      const overview = await this._source.overview();
+      this._ifLast(question, () => this._take(overview));
     } catch (error) {
-      this._problem = problemIn(error);
+      this._ifLast(question, () => {
+        this._problem = problemIn(error);
+      });
       throw error;
-    } finally {
+    }
+  }
+
+  private _ifLast(question: number, take: () => void): void {
+    if (question === this._questions && !this.isDisposed) {
+      take();
       this._changed.emit();
     }
   }
@@ -148,7 +164,8 @@ export class Model implements IDisposable {
   private _take(overview: IOverview): void {
     this._overview = overview;
     this._problem = null;
-    this._palette.keep(overview.leases.map(lease => lease.leaseId));
+    const leaseIds = overview.leases.map(lease => lease.leaseId);
+    this._palette.keep(leaseIds);
     this._setPace();
   }
 
@@ -157,7 +174,7 @@ export class Model implements IDisposable {
   }
 
   private _frequency(): { interval: number; backoff: boolean; max: number } {
-    const attentive = this._watchers > 0 || this.waiting.length > 0;
+    const attentive = this._watchers > 0 || this.leases.some(lease => !isSettled(lease));
     const interval = attentive ? this._pace.attentive : this._pace.calm;
     return { interval, backoff: true, max: Math.max(SLOWEST_MS, interval) };
   }
@@ -170,12 +187,18 @@ export class Model implements IDisposable {
   private readonly _cancelled = new Set<string>();
   private _overview: IOverview | null = null;
   private _problem: IProblem | null = null;
+  private _questions = 0;
   private _watchers = 0;
 }
 
 /** Whether it has no slice yet. */
 export function isWaiting(lease: ILease): boolean {
   return lease.state === 'waiting';
+}
+
+/** Whether it has its slice and its kernel, and stays so until its user does something. */
+export function isSettled(lease: ILease): boolean {
+  return lease.state === 'bound';
 }
 
 /** Of an error that carries the server's own words, those; else its message. */

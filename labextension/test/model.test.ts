@@ -76,12 +76,50 @@ test('calling a wait off is seen at once, and remembered as our own doing', asyn
   await changes(model, 1);
   const [wait] = model.waiting;
   assert.ok(wait);
-  const seen = changes(model, 1);
-  await model.cancel(wait);
+  const seen = changes(model, 2);
+  const cancelling = model.cancel(wait);
+  assert.equal(model.waiting.length, 0);
+  await cancelling;
   await seen;
   assert.deepEqual(server.cancelled, ['k1']);
   assert.equal(model.waiting.length, 0);
   assert.equal(model.hasCancelled('l1'), true);
+  model.dispose();
+});
+
+test('a wait that could not be called off is still there', async () => {
+  const server = new Server(() => overview([waiting()]));
+  server.cancel = async () => {
+    throw new Error('too late');
+  };
+  const model = new Model(server, NEVER);
+  model.start();
+  await changes(model, 1);
+  await assert.rejects(model.cancel(waiting()), /too late/);
+  assert.equal(model.waiting.length, 1);
+  assert.equal(model.hasCancelled('l1'), false);
+  model.dispose();
+});
+
+test('an answer that comes after a later one is dropped', async () => {
+  const answers: ((answer: IOverview) => void)[] = [];
+  const slow = () => new Promise<IOverview>(resolve => answers.push(resolve));
+  const asked = async (times: number): Promise<void> => {
+    while (answers.length < times) {
+      await new Promise(resolve => setTimeout(resolve, 1));
+    }
+  };
+  const model = new Model({ overview: slow, cancel: async () => {} }, NEVER);
+  model.start();
+  await asked(1);
+  model.refresh();
+  await asked(2);
+  const seen = changes(model, 1);
+  answers[1]?.(overview([lease({ leaseId: 'new' })]));
+  await seen;
+  answers[0]?.(overview([lease({ leaseId: 'old' })]));
+  await new Promise(resolve => setImmediate(resolve));
+  assert.equal(model.leases[0]?.leaseId, 'new');
   model.dispose();
 });
 

@@ -23,6 +23,8 @@ PATIENCE_MS = 60_000
 EXTENSION = Path(__file__).resolve().parents[2] / "jupyter_mig" / "labextension"
 """The JupyterLab extension as built from this tree (``make frontend``): not what is installed."""
 
+Theme = Literal["Light", "Dark"]
+
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = (
     "--no-sandbox",
@@ -46,6 +48,8 @@ class Lab:
         self.kernel_button = self.notebook.locator(".jp-Toolbar-kernelName")
         self.statusbar = page.locator("#jp-main-statusbar")
         self.dialog = page.locator(".jp-Dialog")
+        self.slice = page.locator(".jp-mig-Status")
+        self.panel = page.locator(".jp-mig-Panel")
         self.output = self.notebook.locator(".jp-OutputArea-output")
 
     def card(self, size: str) -> Locator:
@@ -59,9 +63,25 @@ class Lab:
         await self.card(size).click()
         await expect(self.notebook).to_be_visible()
 
-    async def command(self, name: str) -> None:
+    async def open_notebook(self, name: str, size: str) -> None:
+        """Open a notebook that was saved with a kernel of that size (or none: without a GPU)."""
+        kernelspec = f"python3-mig-{size}" if size else "python3"
+        kernel = {"name": kernelspec, "display_name": kernelspec, "language": "python"}
+        cell = {"cell_type": "code", "source": "", "outputs": [], "metadata": {}, "id": "first"}
+        document = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}}
+        saved = json.dumps({**document, "cells": [{**cell, "execution_count": None}]})
+        (self.user.notebooks / name).write_text(saved)
+        await self.command("docmanager:open", {"path": name})
+        await expect(
+            self.page.locator(".lm-TabBar-tab.lm-mod-current", has_text=name)
+        ).to_be_visible()
+
+    async def command(self, name: str, arguments: dict[str, str] | None = None) -> None:
         """Run one of JupyterLab's commands, without waiting for it to be done."""
-        await self.page.evaluate(f"void window.jupyterapp.commands.execute('{name}')")
+        await self.page.evaluate(
+            "([name, arguments]) => void window.jupyterapp.commands.execute(name, arguments)",
+            [name, arguments or {}],
+        )
 
     async def run_cell(self, code: str) -> None:
         """Type code into a new last cell and run it."""
@@ -91,11 +111,35 @@ class Lab:
         if directory:
             await self.page.screenshot(path=Path(directory) / f"{name}.png")
 
+    async def part(self, part: Locator, name: str) -> None:
+        """Keep a picture of one part."""
+        directory = os.environ.get(PICTURES)
+        if directory:
+            await part.screenshot(path=Path(directory) / f"{name}.png")
+
+    async def statusbar_picture(self, name: str) -> None:
+        """Keep pictures of the status bar, light and dark."""
+        for theme in ("Dark", "Light"):
+            await self.command("apputils:change-theme", {"theme": f"JupyterLab {theme}"})
+            light = str(theme == "Light").lower()
+            await expect(self.page.locator("body")).to_have_attribute("data-jp-theme-light", light)
+            await expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
+            await self.part(self.statusbar, f"{name}-{theme}")
+
+    async def hide(self, *, hidden: bool) -> None:
+        """Tell the page that its tab is hidden, or seen again. (A headless one always is seen.)"""
+        await self.page.evaluate(
+            """hidden => {
+              const value = hidden ? 'hidden' : 'visible';
+              Object.defineProperty(document, 'visibilityState', { value, configurable: true });
+              document.dispatchEvent(new Event('visibilitychange'));
+            }""",
+            hidden,
+        )
+
 
 @asynccontextmanager
-async def lab(
-    user: Home, *options: str, theme: Literal["Light", "Dark"] = "Light"
-) -> AsyncIterator[Lab]:
+async def lab(user: Home, *options: str, theme: Theme = "Light") -> AsyncIterator[Lab]:
     """JupyterLab for ``user``, its launcher shown, in a browser without a past."""
     _link_extension(user)
     _set(user, "notification", {"fetchNews": "false", "checkForUpdates": False})

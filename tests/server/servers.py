@@ -59,8 +59,9 @@ async def until(what: Callable[[], Awaitable[Thing | None]], why: str) -> Thing:
 class Home:
     """Directories and environment of one user on one simulated node."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, driver: str = DRIVER) -> None:
         self.directory = directory
+        self.driver = driver
         self.runtime = directory / "run"
         self.notebooks = directory / "notebooks"
         for folder in (self.runtime, self.notebooks):
@@ -68,7 +69,7 @@ class Home:
         kept = {"PATH", "HOME", "LANG"}
         self.environ = {
             **{name: value for name, value in os.environ.items() if name in kept},
-            "JUPYTER_MIG_DRIVER": DRIVER,
+            "JUPYTER_MIG_DRIVER": driver,
             "XDG_RUNTIME_DIR": str(self.runtime),
             "PYTHONPATH": os.pathsep.join(sys.path),
             "JUPYTER_CONFIG_DIR": str(directory / "config"),
@@ -91,7 +92,7 @@ class Home:
 
     def instances(self) -> int:
         """What the silicon says: GPU instances that exist."""
-        driver = open_driver(DRIVER, self.broker_dir / meeting.SILICON)
+        driver = open_driver(self.driver, self.broker_dir / meeting.SILICON)
         try:
             return sum(len(driver.instances(gpu.uuid)) for gpu in driver.gpus())
         finally:
@@ -129,16 +130,16 @@ class Home:
 
     async def stop_broker(self) -> None:
         """End the broker's process."""
-        settings = Settings(driver=DRIVER, socket=self.client.socket)
+        settings = Settings(driver=self.driver, socket=self.client.socket)
         with suppress(BrokerError, ProcessLookupError):  # it may have left by itself
             os.kill((await Client(settings).broker()).pid, signal.SIGTERM)
 
 
 @asynccontextmanager
-async def home() -> AsyncIterator[Home]:
+async def home(driver: str = DRIVER) -> AsyncIterator[Home]:
     """A short path (Unix sockets), gone afterwards, the broker too."""
     with tempfile.TemporaryDirectory(prefix="mig-") as directory:
-        user = Home(Path(directory))
+        user = Home(Path(directory), driver)
         try:
             yield user
         finally:

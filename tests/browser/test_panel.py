@@ -1,0 +1,145 @@
+"""The side panel: who holds what, drawn to scale, and what can be done about it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Locator, expect
+
+from jupyter_mig.nvml.simulated import attached
+from jupyter_mig.wire import meeting
+from tests.browser.lab import Lab, Theme, lab
+from tests.server.servers import Home, home
+
+
+@pytest_asyncio.fixture
+async def user() -> AsyncIterator[Home]:
+    """One user on a node with two A100."""
+    async with home("simulated:2xA100-SXM4-40GB?time_scale=0") as one:
+        yield one
+
+
+async def _width(block: Locator) -> float:
+    box = await block.bounding_box()
+    assert box is not None
+    return box["width"]
+
+
+def _block(page: Lab, what: str) -> Locator:
+    return page.panel.locator(".jp-mig-Block", has_text=what)
+
+
+async def _fill(page: Lab) -> None:
+    """Kernels of four sizes, some of which do something."""
+    notebooks = {
+        "train.ipynb": ("2g.10gb", 2_900_000_000),
+        "eval.ipynb": ("1g.5gb", 0),
+        "embed.ipynb": ("3g.20gb", 1_500_000_000),
+        "tune.ipynb": ("2g.10gb", 300_000_000),
+    }
+    for name, (size, held_bytes) in notebooks.items():
+        await page.open_notebook(name, size)
+        await page.is_idle()
+        await page.run_cell(f"held = b'1' * {held_bytes}")
+        await page.is_idle()
+    silicon = attached(page.user.broker_dir / meeting.SILICON)
+    for lease in await page.user.leases():
+        assert lease.slice is not None
+        assert lease.kernel_pid is not None
+        silicon.mirror(lease.slice.mig_uuid, lease.kernel_pid)
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+async def test_the_whole_picture(user: Home, theme: Theme) -> None:
+    """Slices are as wide as they are large, mine carry the notebook's name, free room what fits;
+    who waits is listed with a place.
+    """
+    async with lab(user, theme=theme) as page:
+        await _fill(page)
+        await page.open_notebook("sweep.ipynb", "7g.40gb")
+        await page.run_cell("print('at last')")
+        await page.slice.get_by_role("button").first.click()
+        await expect(page.panel).to_be_visible()
+        await expect(page.panel).to_contain_text("simulated")
+        unit = await _width(_block(page, "eval"))
+        for name, units in (("train", 2), ("embed", 4)):
+            gaps = 2 * (units - 1)
+            assert await _width(_block(page, name)) == pytest.approx(units * unit + gaps, abs=1)
+        await expect(_block(page, "free").first).to_contain_text("free")
+        await expect(page.panel).to_contain_text("7g.40gb 0 free")
+        waiting = page.panel.get_by_role("region", name="Waiting")
+        await expect(waiting).to_contain_text("sweep.ipynb · 7g.40gb")
+        await expect(waiting).to_contain_text("next in line")
+        await page.command("docmanager:open", {"path": "train.ipynb"})
+        mine = page.panel.get_by_role("region", name="This notebook")
+        await expect(mine).to_contain_text("2g.10gb · GPU")
+        await expect(mine).to_contain_text("2.8 of 9.6 GiB")
+        await page.picture(f"panel-{theme}")
+        await page.part(page.panel, f"panel-only-{theme}")
+
+
+async def test_going_to_a_notebook_by_keyboard(user: Home) -> None:
+    """A slice of mine is a button with a name that says what it is."""
+    async with lab(user) as page:
+        await page.open_notebook("train.ipynb", "2g.10gb")
+        await page.is_idle()
+        await page.command("jupyter-mig:open-panel")
+        await page.command("launcher:create")
+        mine = page.panel.get_by_role("button", name="train.ipynb: 2g.10gb, yours")
+        await mine.focus()
+        await page.page.keyboard.press("Enter")
+        await expect(page.notebook).to_be_visible()
+        await expect(page.slice).to_contain_text("2g.10gb")
+
+
+async def test_shutting_down_frees_the_slice(user: Home) -> None:
+    """After a question that says what is lost; not if the answer is no."""
+    async with lab(user) as page:
+        await page.open_notebook("train.ipynb", "2g.10gb")
+        await page.is_idle()
+        await page.command("jupyter-mig:open-panel")
+        shut_down = page.panel.get_by_role("button", name="Shut down train.ipynb")
+        await shut_down.click()
+        await expect(page.dialog).to_contain_text("its variables are lost")
+        await page.picture("shut-down")
+        await page.dialog.get_by_role("button", name="Cancel").click()
+        assert [lease.state for lease in await user.leases()] == ["bound"]
+        await shut_down.click()
+        await page.accept()
+        await expect(page.panel).to_contain_text("None of them has a slice.")
+        await user.empty()
+
+
+async def test_calling_a_wait_off_in_the_panel(user: Home) -> None:
+    """Of a notebook that is not in front, too; the others go on."""
+    async with lab(user) as page:
+        for each in range(2):
+            await page.open_notebook(f"whole{each}.ipynb", "7g.40gb")
+            await page.is_idle()
+        await page.open_notebook("sweep.ipynb", "7g.40gb")
+        await page.command("jupyter-mig:open-panel")
+        await page.command("docmanager:open", {"path": "whole0.ipynb"})
+        waiting = page.panel.get_by_role("region", name="Waiting")
+        await expect(waiting).to_contain_text("sweep.ipynb · 7g.40gb")
+        await waiting.get_by_role("button", name="Cancel").click()
+        await expect(waiting).to_contain_text("Nobody waits.")
+        assert len(await user.leases()) == 2
+
+
+async def test_nothing_is_asked_for_while_nobody_looks(user: Home) -> None:
+    """A hidden tab is silent; one that is looked at again is up to date."""
+    async with lab(user) as page:
+        await page.command("jupyter-mig:open-panel")
+        await expect(page.panel).to_contain_text("7g.40gb 2 free")
+        asked: list[str] = []
+        page.page.on("request", lambda request: asked.append(request.url))
+        await page.hide(hidden=True)
+        await page.page.wait_for_timeout(5_000)  # one more may be on its way
+        asked.clear()
+        await page.page.wait_for_timeout(5_000)
+        assert [url for url in asked if "/jupyter-mig/" in url] == []
+        await page.hide(hidden=False)
+        async with page.page.expect_request("**/jupyter-mig/api/overview*"):
+            pass
