@@ -74,5 +74,8 @@ def waiting(kernel_manager: Any, kernel_id: str) -> Iterator[Wait | None]:
         return
     listed = kernel_manager.parent._pending_kernels  # noqa: SLF001
     listed[kernel_id] = wait = Wait(kernel_manager, start)
-    yield wait
+    try:
+        yield wait
+    finally:
+        listed.pop(kernel_id, None)
     listed[kernel_id] = start

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
 from jupyter_client.multikernelmanager import AsyncMultiKernelManager
 
+from jupyter_mig.kernels import pending
 from jupyter_mig.wire.messages import LeaseRequest
 from tests.server.servers import Home, until
 
@@ -21,11 +23,33 @@ def here(user: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
     return user
 
 
-@pytest.mark.parametrize("pending", [True, False])
-async def test_a_start_that_waits_in_line_is_given_up_at_once(here: Home, *, pending: bool) -> None:
+async def test_a_start_is_listed_by_another_entry_while_it_waits_and_not_if_it_fails() -> None:
+    """By its own again afterwards, so that stopping the kernel waits for its launch as usual."""
+    start: asyncio.Future[None] = asyncio.Future()
+    listed: dict[str, object] = {"k": start}
+    manager = SimpleNamespace(parent=SimpleNamespace(_pending_kernels=listed))
+    with pending.waiting(manager, "k") as wait:
+        assert listed == {"k": wait}
+    assert listed == {"k": start}
+    with pytest.raises(KeyError), pending.waiting(manager, "k"):
+        raise KeyError
+    assert listed == {}
+
+
+def test_a_kernel_without_a_server_has_no_list() -> None:
+    """Kernel managers of nbclient have no parent, or one that keeps no list."""
+    for parent in (None, SimpleNamespace()):
+        with pending.waiting(SimpleNamespace(parent=parent), "k") as wait:
+            assert wait is None
+
+
+@pytest.mark.parametrize("pending_kernels", [True, False])
+async def test_a_start_that_waits_in_line_is_given_up_at_once(
+    here: Home, *, pending_kernels: bool
+) -> None:
     """By stopping all kernels; the list of kernels is empty then, and so is the line."""
     other = await here.client.acquire(LeaseRequest("other", "7g.40gb"))
-    kernels = AsyncMultiKernelManager(use_pending_kernels=pending)
+    kernels = AsyncMultiKernelManager(use_pending_kernels=pending_kernels)
     starting = asyncio.ensure_future(kernels.start_kernel(kernel_name="whole"))
 
     async def in_line() -> bool:
@@ -36,7 +60,7 @@ async def test_a_start_that_waits_in_line_is_given_up_at_once(here: Home, *, pen
     await kernels.shutdown_all()
     assert time.monotonic() - began < 3
     await asyncio.wait([starting])
-    assert starting.cancelled() is not pending
+    assert starting.cancelled() is not pending_kernels
     assert len(kernels) == 0
 
     async def alone() -> bool:

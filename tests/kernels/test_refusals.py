@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from tornado.web import HTTPError
 
 from jupyter_mig import errors
-from jupyter_mig.kernels import pending
 from jupyter_mig.kernels.environment import with_slice
 from jupyter_mig.kernels.refusals import StartRefused
 from jupyter_mig.server.logging import RefusalsInOneLine
@@ -69,25 +67,6 @@ def test_a_simulated_slice_says_so_to_the_kernel() -> None:
     """Programs can tell, and the demo does."""
     after = with_slice({}, SLICE, lease_id="L", socket=Path("/run/s"), simulated=True)
     assert after["JUPYTER_MIG_SIMULATED"] == "1"
-
-
-def test_a_start_is_off_jupyters_list_while_it_waits_and_for_good_if_it_fails() -> None:
-    """Back on it afterwards, so that stopping the kernel waits for its launch as usual."""
-    listed = {"k": "task"}
-    kernel_manager = SimpleNamespace(parent=SimpleNamespace(_pending_kernels=listed))
-    with pending.unlisted(kernel_manager, "k"):
-        assert listed == {}
-    assert listed == {"k": "task"}
-    with pytest.raises(KeyError), pending.unlisted(kernel_manager, "k"):
-        raise KeyError
-    assert listed == {}
-
-
-def test_a_kernel_without_a_server_has_no_list() -> None:
-    """Kernel managers of nbclient have no parent, or one that keeps no list."""
-    for parent in (None, SimpleNamespace()):
-        with pending.unlisted(SimpleNamespace(parent=parent), "k"):
-            pass
 
 
 def _logged(error: BaseException, text: str) -> None:
