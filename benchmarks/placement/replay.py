@@ -62,7 +62,7 @@ class Workload(NamedTuple):
 
 def requests_of(workload: Workload, gpus: int) -> list[Request]:
     """The requests, with holding times of mean 1."""
-    draw = random.Random(f"{workload.seed} {gpus}")  # noqa: S311 - a simulation, not a secret
+    draw = random.Random(f"{workload.seed} {gpus}")
     mix = MIXES[workload.mix]
     mean = sum(share * size.width for share, size in zip(mix, SIZES, strict=True))
     rate = workload.load * A100.units * gpus / mean

@@ -80,8 +80,9 @@ class Ledger:
         restarted = isinstance(event, events.BrokerStarted) and observations.rebooted(
             self.state, event
         )
-        self.state.now = float(now) if restarted else max(self.state.now, float(now))
-        turn = Turn(self.state, self.rules)
+        then = self.state.now
+        self.state.now = float(now) if restarted else max(then, float(now))
+        turn = Turn(self.state, self.rules, self.state.now - then)
         before = self.state.counter
         HANDLERS[type(event)](turn, event)
         self._settle(turn)

@@ -198,7 +198,7 @@ def broker_started(turn: Turn, event: BrokerStarted) -> None:
         _interrupted(turn, place)
     for lease in turn.state.leases.values():
         if lease.deadline is not None:
-            lease.deadline = max(lease.deadline, turn.now + turn.rules.rebind_grace)
+            lease.deadline = max(lease.deadline + turn.passed, turn.now + turn.rules.return_grace)
 
 
 def _interrupted(turn: Turn, place: Place) -> None:

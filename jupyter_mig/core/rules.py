@@ -11,6 +11,9 @@ class Rules(msgspec.Struct, frozen=True):
     """All in seconds unless said otherwise.
 
     ``rebind_grace``: how long a lease outlives its kernel while the server lives (restarts).
+    ``return_grace``: how long, at the least, after a broker came back. Time without a broker
+    does not count, but no more than that is added: one that is killed again and again must not
+    keep a lease for ever.
     ``bind_grace``: how long a granted slice may stay without a kernel.
     ``warm``: how long an emptied instance is kept for the same user; 0 destroys at once.
     ``park``: how long room is kept for a resize or for an eviction under way.
@@ -27,6 +30,7 @@ class Rules(msgspec.Struct, frozen=True):
     """
 
     rebind_grace: float = 30.0
+    return_grace: float = 2.0
     bind_grace: float = 60.0
     warm: float = 0.0
     park: float = 120.0

@@ -17,13 +17,15 @@ from jupyter_mig.core.state import Place, PlaceState, State
 
 class Turn:
     """What the topic modules share: state, rules, the time, and the steps that several of them
-    take (ending a lease, letting go of an instance).
+    take (ending a lease, letting go of an instance). ``passed`` is the seconds since the event
+    before.
     """
 
-    def __init__(self, state: State, rules: Rules) -> None:
+    def __init__(self, state: State, rules: Rules, passed: float) -> None:
         self.state = state
         self.rules = rules
         self.now = state.now
+        self.passed = passed
         self.actions: list[AnyAction] = []
 
     def do(self, action: AnyAction) -> None:

@@ -301,23 +301,35 @@ def test_restart_takes_locks_again() -> None:
     assert kinds(story.restart()) == [actions.LockInstance]
 
 
-def test_restart_gives_everybody_a_moment() -> None:
-    """Grace begins anew with the broker: the dead cannot be told from the slow before that."""
+def test_time_without_a_broker_does_not_count() -> None:
+    """Grace and patience go on where the dead broker left them."""
     story = Story(A100)
     story.bound("a", "1g.5gb")
     story.granted("b", "1g.5gb")
     story.granted("big", "3g.20gb", BOB)
-    story.ask("c", "7g.40gb", patience=5)
+    story.ask("c", "7g.40gb", patience=35)
     story.dies(kernel(500))
-    story.wait(4)
+    story.now += 1_000
     story.restart()
     story.look()
     story.wait(29)
-    assert [story.state(name) for name in ("a", "b", "c")] == [
-        LeaseState.ORPHANED,
-        LeaseState.GRANTED,
-        LeaseState.WAITING,
-    ]
+    names = ("a", "b", "c")
+    alive = [LeaseState.ORPHANED, LeaseState.GRANTED, LeaseState.WAITING]
+    assert [story.state(name) for name in names] == alive
+    story.wait(2)
+    assert story.state("a") is LeaseState.DRAINING
+
+
+def test_a_broker_killed_again_and_again_keeps_no_lease_for_ever() -> None:
+    """A kernel that died is given up after its grace, although each broker lived for seconds."""
+    story = Story(A100)
+    story.bound("a", "1g.5gb")
+    story.dies(kernel(500))
+    for _ in range(12):
+        story.wait(3)
+        story.restart()
+        story.look()
+    assert story.state("a") is not LeaseState.ORPHANED
 
 
 def test_nothing_is_started_before_a_look() -> None:
