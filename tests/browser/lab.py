@@ -65,12 +65,7 @@ class Lab:
 
     async def open_notebook(self, name: str, size: str) -> None:
         """Open a notebook that was saved with a kernel of that size (or none: without a GPU)."""
-        kernelspec = f"python3-mig-{size}" if size else "python3"
-        kernel = {"name": kernelspec, "display_name": kernelspec, "language": "python"}
-        cell = {"cell_type": "code", "source": "", "outputs": [], "metadata": {}, "id": "first"}
-        document = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}}
-        saved = json.dumps({**document, "cells": [{**cell, "execution_count": None}]})
-        (self.user.notebooks / name).write_text(saved)
+        save_notebook(self.user, name, size)
         await self.command("docmanager:open", {"path": name})
         await expect(
             self.page.locator(".lm-TabBar-tab.lm-mod-current", has_text=name)
@@ -163,6 +158,28 @@ async def chromium() -> AsyncIterator[Page]:
         expect.set_options(timeout=PATIENCE_MS)
         yield page
         await browser.close()
+
+
+@asynccontextmanager
+async def notebook(user: Home, name: str, size: str) -> AsyncIterator[Lab]:
+    """Notebook 7 for ``user``, with one notebook that was saved with a kernel of that size."""
+    _link_extension(user)
+    save_notebook(user, name, size)
+    options = ("--expose-app-in-browser",)
+    async with serving(user, *options, app="notebook") as server, chromium() as page:
+        await page.goto(f"{server.url}/notebooks/{name}?token={TOKEN}")
+        await page.locator(".jp-NotebookPanel").wait_for()
+        yield Lab(page, server)
+
+
+def save_notebook(user: Home, name: str, size: str) -> None:
+    """Put a notebook into the user's folder."""
+    kernelspec = f"python3-mig-{size}" if size else "python3"
+    kernel = {"name": kernelspec, "display_name": kernelspec, "language": "python"}
+    cell = {"cell_type": "code", "source": "", "outputs": [], "metadata": {}, "id": "first"}
+    document = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}}
+    saved = json.dumps({**document, "cells": [{**cell, "execution_count": None}]})
+    (user.notebooks / name).write_text(saved)
 
 
 def _link_extension(user: Home) -> None:

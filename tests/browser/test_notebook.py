@@ -1,0 +1,18 @@
+"""Notebook 7 has no status bar, and the same extension."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from tests.browser.lab import notebook
+from tests.server.servers import Home
+
+
+async def test_the_panel_in_notebook_7(user: Home) -> None:
+    """One command away, with the slice of the notebook and what is free."""
+    async with notebook(user, "train.ipynb", "2g.10gb") as page:
+        await page.command("jupyter-mig:open-panel")
+        mine = page.panel.get_by_role("region", name="This notebook")
+        await expect(mine).to_contain_text("2g.10gb · GPU 0")
+        await expect(page.panel).to_contain_text("1g.5gb 5 free")
+        await page.picture("notebook-7")
