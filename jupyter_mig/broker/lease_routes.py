@@ -19,6 +19,7 @@ from jupyter_mig.broker.processes import Process
 from jupyter_mig.broker.routes import Route
 from jupyter_mig.core import actions, events, queries
 from jupyter_mig.core.leases import USABLE, Lease, LeaseState
+from jupyter_mig.nvml.port import Mirror
 from jupyter_mig.wire import codec
 from jupyter_mig.wire.messages import (
     BatchRequest,
@@ -193,6 +194,13 @@ class KernelRoute(_LeaseRoute):
         await self.service.post(events.LeaseBound(lease_id, holder_of(kernel), kernel.pid))
         self._usable(lease_id)
         self.answer(self.views().lease(lease))
+        await self._show(lease, kernel)
+
+    async def _show(self, lease: Lease, kernel: Process) -> None:
+        """On a simulated node the slice shows what its kernel does."""
+        place = self.service.state.place_of(lease)
+        if isinstance(self.driver, Mirror) and place is not None and place.identity is not None:
+            await asyncio.to_thread(self.driver.mirror, place.identity, kernel.pid)
 
     def _kernel(self, pid: int) -> Process:
         """The process with that pid, if the asker may name it: its own child, or itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from pathlib import Path
 from threading import Event, Lock
 
@@ -173,6 +173,24 @@ def open_driver(name: str, state: Path | None = None) -> HardwarePort:
     )
 
 
+class SimulatedDriver(Driver):
+    """The driver over a simulated node whose silicon is in the file ``state``."""
+
+    def __init__(
+        self, name: str, state: Path, access: AccessNodes, library: AbstractContextManager[object]
+    ) -> None:
+        super().__init__(name, simulated=True, access=access, library=library)
+        self._state = state
+
+    def mirror(self, identity: Identity, pid: int) -> None:
+        """Show the memory of a process as used on the instance: see :class:`Mirror`."""
+        from jupyter_mig.nvml import simulated
+
+        # Of a process or device that is gone there is nothing to show.
+        with suppress(simulated.NoSuchDevice, ProcessLookupError):
+            simulated.attached(self._state).mirror(identity.mig_uuid or "", pid)
+
+
 def _simulated(name: str, node: str, state: Path | None) -> Driver:
     from jupyter_mig.nvml import simulated
 
@@ -180,7 +198,9 @@ def _simulated(name: str, node: str, state: Path | None) -> Driver:
     access = AccessNodes.under(Path(spec.root)) if spec.root else NOWHERE
     library = simulated.installed(spec, state=state)
     try:
-        return Driver(name, simulated=True, access=access, library=library)
+        if state is None:
+            return Driver(name, simulated=True, access=access, library=library)
+        return SimulatedDriver(name, state, access, library)
     except simulated.StateError as error:
         raise errors.NoDriver(
             "The simulated node cannot be opened", situation=str(error), call="nvmlInit"

@@ -8,7 +8,7 @@ event loop; each may raise any :class:`jupyter_mig.errors.DriverError`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jupyter_mig.core.geometry import Gpu, Identity, Instance, Spec
 
@@ -59,3 +59,13 @@ class HardwarePort(Protocol):
 
     def close(self) -> None:
         """Let go of NVML."""
+
+
+@runtime_checkable
+class Mirror(Protocol):
+    """Hardware that is simulated, so that no kernel can use it: it shows what processes do."""
+
+    def mirror(self, identity: Identity, pid: int) -> None:
+        """From now on show the resident memory of that process and its children as used on the
+        instance. Nothing happens if the instance is gone; it ends with either.
+        """

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+
 from jupyter_mig.client import Client
 from jupyter_mig.wire.messages import LeaseRequest
 from tests.broker.brokers import Post, until
@@ -25,6 +28,24 @@ async def test_memory_in_use_is_told_by_instance(post: Post) -> None:
             return (one.memory_used_bytes or 0) >= 2**30
 
         await until(full)
+    await _gone(client, lease.lease_id)
+
+
+async def test_a_simulated_slice_shows_the_memory_of_its_kernel(post: Post) -> None:
+    """Nothing but the bind is needed: a notebook that fills its memory fills its slice."""
+    client = post.client()
+    lease = await client.acquire(LeaseRequest("k", "1g.5gb", patience_seconds=20))
+    kernel = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "held = b'1' * 2**28; input()"), stdin=asyncio.subprocess.PIPE
+    )
+    await client.bind(lease.lease_id, kernel.pid)
+
+    async def shown() -> bool:
+        (one,) = (await client.readings()).slices
+        return (one.memory_used_bytes or 0) >= 2**28
+
+    await until(shown)
+    await kernel.communicate(b"\n")
     await _gone(client, lease.lease_id)
 
 

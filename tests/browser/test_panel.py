@@ -8,8 +8,6 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, expect
 
-from jupyter_mig.nvml.simulated import attached
-from jupyter_mig.wire import meeting
 from tests.browser.lab import Lab, Theme, lab
 from tests.server.servers import Home, home
 
@@ -44,11 +42,6 @@ async def _fill(page: Lab) -> None:
         await page.is_idle()
         await page.run_cell(f"held = b'1' * {held_bytes}")
         await page.is_idle()
-    silicon = attached(page.user.broker_dir / meeting.SILICON)
-    for lease in await page.user.leases():
-        assert lease.slice is not None
-        assert lease.kernel_pid is not None
-        silicon.mirror(lease.slice.mig_uuid, lease.kernel_pid)
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])

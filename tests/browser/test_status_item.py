@@ -7,8 +7,6 @@ import signal
 
 from playwright.async_api import expect
 
-from jupyter_mig.nvml.simulated import attached
-from jupyter_mig.wire import meeting
 from jupyter_mig.wire.messages import LeaseRequest
 from tests.browser.lab import lab
 from tests.server.servers import Home
@@ -37,10 +35,6 @@ async def test_memory_that_fills_is_seen(user: Home) -> None:
     async with lab(user) as page:
         await page.open_notebook("train.ipynb", "1g.5gb")
         await page.is_idle()
-        (lease,) = await user.leases()
-        assert lease.slice is not None
-        assert lease.kernel_pid is not None
-        attached(user.broker_dir / meeting.SILICON).mirror(lease.slice.mig_uuid, lease.kernel_pid)
         await expect(page.slice).to_contain_text("0.1 of 4.8 GiB")
         await page.run_cell(HOLD_A_GIB)
         await expect(page.slice).to_contain_text("1.1 of 4.8 GiB")
