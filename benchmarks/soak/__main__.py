@@ -54,7 +54,7 @@ class Soak:
             task.cancel()
         await asyncio.gather(*crew, trouble, return_exceptions=True)
         for process in list(self.running):
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # its kernels too
             await process.wait()
 
     async def _keep_working(self) -> None:
@@ -65,6 +65,7 @@ class Soak:
                 *(sys.executable, "-m", "benchmarks.soak.worker"),
                 *(str(self.root / "locks"), str(self.dice.randrange(1 << 30))),
                 stdout=asyncio.subprocess.PIPE,
+                start_new_session=True,
             )
             self.running.add(process)
             assert process.stdout is not None

@@ -112,7 +112,8 @@ class Life:
 
     def _kernel(self) -> subprocess.Popen[bytes]:
         """A process that inherits the lock."""
-        return subprocess.Popen(["sleep", "600"], close_fds=False)
+        null = subprocess.DEVNULL
+        return subprocess.Popen(["sleep", "600"], close_fds=False, stdout=null, stderr=null)
 
 
 async def work(directory: Path, seed: int) -> None:
