@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from jupyter_mig.client import Client, Settings
@@ -54,7 +55,8 @@ class Soak:
             task.cancel()
         await asyncio.gather(*crew, trouble, return_exceptions=True)
         for process in list(self.running):
-            os.killpg(process.pid, signal.SIGKILL)  # its kernels too
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # its kernels too
             await process.wait()
 
     async def _keep_working(self) -> None:
