@@ -102,15 +102,11 @@ class Lab:
 
     async def picture(self, name: str) -> None:
         """Keep a picture, if somebody wants pictures."""
-        directory = os.environ.get(PICTURES)
-        if directory:
-            await self.page.screenshot(path=Path(directory) / f"{name}.png")
+        await _keep(self.page, name)
 
     async def part(self, part: Locator, name: str) -> None:
         """Keep a picture of one part."""
-        directory = os.environ.get(PICTURES)
-        if directory:
-            await part.screenshot(path=Path(directory) / f"{name}.png")
+        await _keep(part, name)
 
     async def statusbar_picture(self, name: str) -> None:
         """Keep pictures of the status bar, light and dark."""
@@ -156,8 +152,13 @@ async def chromium() -> AsyncIterator[Page]:
         page = await browser.new_page(viewport={"width": 1280, "height": 800})
         page.set_default_timeout(PATIENCE_MS)
         expect.set_options(timeout=PATIENCE_MS)
-        yield page
-        await browser.close()
+        try:
+            yield page
+        except BaseException:
+            await _keep(page, "failed")
+            raise
+        finally:
+            await browser.close()
 
 
 @asynccontextmanager
@@ -170,6 +171,12 @@ async def notebook(user: Home, name: str, size: str) -> AsyncIterator[Lab]:
         await page.goto(f"{server.url}/notebooks/{name}?token={TOKEN}")
         await page.locator(".jp-NotebookPanel").wait_for()
         yield Lab(page, server)
+
+
+async def _keep(what: Page | Locator, name: str) -> None:
+    directory = os.environ.get(PICTURES)
+    if directory:
+        await what.screenshot(path=Path(directory) / f"{name}.png")
 
 
 def save_notebook(user: Home, name: str, size: str) -> None:

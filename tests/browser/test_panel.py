@@ -32,10 +32,10 @@ def _block(page: Lab, what: str) -> Locator:
 async def _fill(page: Lab) -> None:
     """Kernels of four sizes, some of which do something."""
     notebooks = {
-        "train.ipynb": ("2g.10gb", 2_900_000_000),
+        "train.ipynb": ("2g.10gb", 1_400_000_000),
         "eval.ipynb": ("1g.5gb", 0),
-        "embed.ipynb": ("3g.20gb", 1_500_000_000),
-        "tune.ipynb": ("2g.10gb", 300_000_000),
+        "embed.ipynb": ("3g.20gb", 500_000_000),
+        "tune.ipynb": ("2g.10gb", 200_000_000),
     }
     for name, (size, held_bytes) in notebooks.items():
         await page.open_notebook(name, size)
@@ -68,7 +68,7 @@ async def test_the_whole_picture(user: Home, theme: Theme) -> None:
         await page.command("docmanager:open", {"path": "train.ipynb"})
         mine = page.panel.get_by_role("region", name="This notebook")
         await expect(mine).to_contain_text("2g.10gb · GPU")
-        await expect(mine).to_contain_text("2.8 of 9.6 GiB")
+        await expect(mine).to_contain_text("1.4 of 9.6 GiB")
         await page.picture(f"panel-{theme}")
         await page.part(page.panel, f"panel-only-{theme}")
 
