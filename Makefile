@@ -21,7 +21,7 @@ LEFT_OUT_FRONTEND_no = $(WITHOUT_FRONTEND)
 LEFT_OUT = $(LEFT_OUT_BROWSER_$(BROWSER)) $(LEFT_OUT_FRONTEND_$(FRONTEND))
 
 .NOTPARALLEL:
-.PHONY: help demo test check unit browser docs bench bursts upstream-tests install chromium clean
+.PHONY: help demo test check unit browser docs bench bursts soak upstream-tests install chromium clean
 
 help:
 	@echo "make demo     JupyterLab on a simulated node with two A100 (ARGS='--no-browser --port 8899')"
@@ -32,6 +32,7 @@ help:
 	@echo "make frontend the JupyterLab extension: build it and run its own tests"
 	@echo "make docs     the manual, into docs/_build/html"
 	@echo "make bench    kernel starts with and without a slice, timed"
+	@echo "make soak     a thousand starts while everything is killed and fails"
 	@echo "make bursts   32 kernels at once, five times, with the stock provisioner and with ours"
 	@echo "make upstream-tests  the kernel and session tests of jupyter_client and jupyter_server, likewise"
 	@echo "make clean    remove what was built (the virtual environment too)"
@@ -77,6 +78,9 @@ bench: install
 
 bursts: install
 	$(BIN)/python benchmarks/bursts.py $(ARGS)
+
+soak: install
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 upstream-tests: install
 	$(BIN)/python tools/upstream_tests.py $(ARGS)
