@@ -13,6 +13,8 @@ import pytest
 
 import jupyter_mig
 
+pytestmark = pytest.mark.timeout(600)  # packs and installs for real
+
 ROOT = Path(__file__).resolve().parent.parent
 NAME = f"jupyter_mig-{jupyter_mig.__version__}"
 LAB = f"{NAME}.data/data/share/jupyter/labextensions/jupyter-mig"

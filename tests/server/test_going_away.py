@@ -14,6 +14,8 @@ import pytest
 from tests.server.environments import Environment
 from tests.server.servers import Home, Server, serving, until
 
+pytestmark = pytest.mark.timeout(600)  # each installs into an environment of its own
+
 ROOT = Path(__file__).parents[2]
 SMALL = "python3-mig-1g.5gb"
 
