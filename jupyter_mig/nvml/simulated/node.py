@@ -64,48 +64,23 @@ class GpuSeen(msgspec.Struct, frozen=True):
     instances: tuple[GpuInstanceSeen, ...]
 
 
-class CudaContext(AbstractContextManager["CudaContext"]):
-    """A process being a CUDA client, until released or until the process is gone."""
+class Presence(AbstractContextManager["Presence"]):
+    """What keeps an instance from going: a process that is a client, or something that holds it
+    open. It ends by release, and a client with its process.
+    """
 
-    def __init__(self, machine: Machine, client: CudaClient) -> None:
+    def __init__(self, machine: Machine, serial: int) -> None:
         self._machine = machine
-        self._client = client
+        self._serial = serial
 
     def release(self) -> None:
-        """Stop being a client. Harmless when that has happened already."""
-        serial = self._client.serial
-        self._machine.change(
-            lambda now: (
-                replace(now, clients=tuple(one for one in now.clients if one.serial != serial)),
-                None,
-            )
-        )
+        """Be there no more. Harmless when that has happened already."""
+        self._machine.change(lambda now: (self._without(now), None))
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
-
-
-class Held(AbstractContextManager["Held"]):
-    """A GPU instance held open by nobody that NVML lists."""
-
-    def __init__(self, machine: Machine, hold: Hold) -> None:
-        self._machine = machine
-        self._hold = hold
-
-    def release(self) -> None:
-        """Let go. Harmless when that has happened already."""
-        serial = self._hold.serial
-        self._machine.change(
-            lambda now: (
-                replace(now, holds=tuple(one for one in now.holds if one.serial != serial)),
-                None,
-            )
-        )
+    def _without(self, now: Silicon) -> Silicon:
+        clients = tuple(one for one in now.clients if one.serial != self._serial)
+        holds = tuple(one for one in now.holds if one.serial != self._serial)
+        return replace(now, clients=clients, holds=holds)
 
     def __exit__(
         self,
@@ -157,9 +132,7 @@ class Node(AbstractContextManager["Node"]):
         self._machine.destroy_compute_instance(place)
         self._machine.destroy_gpu_instance(place.gpu, place.instance)
 
-    def cuda_client(
-        self, uuid: str, pid: int | None = None, *, memory_bytes: int = 0
-    ) -> CudaContext:
+    def cuda_client(self, uuid: str, pid: int | None = None, *, memory_bytes: int = 0) -> Presence:
         """Make a process (by default this one) a CUDA client of a MIG device or a plain GPU.
 
         From then on NVML lists it and destroying fails with In Use; on a plain GPU, making the
@@ -169,7 +142,7 @@ class Node(AbstractContextManager["Node"]):
 
     def graphics_client(
         self, uuid: str, pid: int | None = None, *, memory_bytes: int = 0
-    ) -> CudaContext:
+    ) -> Presence:
         """Make a process draw on a ``+gfx`` instance or a plain GPU; others refuse with 3."""
         now = self._machine.state()
         gpu, compute = self._target(now, uuid)
@@ -178,7 +151,7 @@ class Node(AbstractContextManager["Node"]):
             raise Returned(Code.NOT_SUPPORTED)
         return self._client(uuid, pid, memory_bytes, graphics=True)
 
-    def hold(self, uuid: str, *, seconds: float | None = None) -> Held:
+    def hold(self, uuid: str, *, seconds: float | None = None) -> Presence:
         """Have a GPU instance open as a monitor may have: no process is listed on it.
 
         Its compute instance can be destroyed, then the GPU instance is In Use: until it is let go,
@@ -191,7 +164,7 @@ class Node(AbstractContextManager["Node"]):
             hold = Hold(now.serial + 1, place.gpu, place.instance.serial, until)
             return replace(now, serial=hold.serial, holds=(*now.holds, hold)), hold
 
-        return Held(self._machine, self._machine.change(add))
+        return Presence(self._machine, self._machine.change(add).serial)
 
     def mirror(self, uuid: str, pid: int) -> None:
         """Show the resident memory of a process tree as used on a MIG device (the demo).
@@ -265,9 +238,7 @@ class Node(AbstractContextManager["Node"]):
     ) -> None:
         self.close()
 
-    def _client(
-        self, uuid: str, pid: int | None, memory_bytes: int, *, graphics: bool
-    ) -> CudaContext:
+    def _client(self, uuid: str, pid: int | None, memory_bytes: int, *, graphics: bool) -> Presence:
         process = observe(os.getpid() if pid is None else pid)
 
         def add(now: Silicon) -> tuple[Silicon, CudaClient]:
@@ -275,7 +246,7 @@ class Node(AbstractContextManager["Node"]):
             client = CudaClient(now.serial + 1, process, gpu, compute, memory_bytes, graphics)
             return replace(now, serial=client.serial, clients=(*now.clients, client)), client
 
-        return CudaContext(self._machine, self._machine.change(add))
+        return Presence(self._machine, self._machine.change(add).serial)
 
     def _set_trouble(self, code: Code) -> None:
         self._machine.change(lambda now: (replace(now, trouble=code), None))
