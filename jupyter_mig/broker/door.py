@@ -6,6 +6,7 @@ method   path                          what
 GET      /v1                           who answers
 GET      /v1/node                      GPUs, slices, sizes
 GET      /v1/readings                  what the slices are doing now
+GET      /v1/history                   what the asker's slices did in the last minutes
 POST     /v1/plan                      would these sizes fit? changes nothing
 GET      /v1/leases                    the asker's live leases
 POST     /v1/leases                    ask for a slice
@@ -30,6 +31,7 @@ from tornado.iostream import IOStream
 from tornado.netutil import bind_unix_socket
 from tornado.web import Application, RequestHandler
 
+from jupyter_mig.broker.history_route import HistoryRoute
 from jupyter_mig.broker.lease_routes import (
     BatchesRoute,
     KernelRoute,
@@ -88,6 +90,7 @@ class Door:
             (r"/v1/?", BrokerRoute, given),
             (r"/v1/node", NodeRoute, given),
             (r"/v1/readings", ReadingsRoute, {**given, "sampler": Sampler(driver)}),
+            (r"/v1/history", HistoryRoute, given),
             (r"/v1/plan", PlanRoute, given),
             (r"/v1/leases", LeasesRoute, given),
             (r"/v1/batches", BatchesRoute, given),

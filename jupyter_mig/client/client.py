@@ -22,6 +22,7 @@ from jupyter_mig.wire.messages import (
     BindRequest,
     BrokerView,
     ErrorBody,
+    HistoryView,
     LeaseRequest,
     LeaseView,
     NodeView,
@@ -77,6 +78,10 @@ class Client:
     async def readings(self) -> ReadingsView:
         """What the slices are doing now."""
         return await self._ask("GET", "/v1/readings", ReadingsView)
+
+    async def history(self) -> HistoryView:
+        """What the slices of this user's leases did in the last minutes."""
+        return await self._ask("GET", "/v1/history", HistoryView)
 
     async def plan(self, request: PlanRequest) -> PlanView:
         """Whether a mix of sizes would fit, and where; nothing is changed."""

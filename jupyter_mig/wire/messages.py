@@ -205,14 +205,32 @@ class NodeView(msgspec.Struct, frozen=True):
 
 
 class SliceReadingsView(msgspec.Struct, frozen=True):
-    """What was read of the instance with that id in :class:`InstanceView`; None: not available,
-    and why.
+    """What was read of the instance with that id in :class:`InstanceView`; None or empty: not
+    available, and why.
+
+    ``utilization`` is in per cent of the slice, 0 to 100, by ``sm``, ``graphics``, ``tensor`` and
+    ``dram`` (memory bandwidth): those that were measured. ``utilization_source`` is GPM or
+    dcgm-exporter. ``processes`` counts CUDA processes on the slice.
     """
 
     instance_id: str
     memory_used_bytes: int | None = None
     memory_total_bytes: int | None = None
     memory_not_available: str = ""
+    utilization: dict[str, float] = {}
+    utilization_source: str = ""
+    utilization_not_available: str = ""
+    processes: int | None = None
+    processes_not_available: str = ""
+
+
+class GpuReadingsView(msgspec.Struct, frozen=True):
+    """What was read of a GPU: all its slices share it. None: not available, and why."""
+
+    gpu_uuid: str
+    power_watts: float | None = None
+    temperature_celsius: float | None = None
+    not_available: str = ""
 
 
 class ReadingsView(msgspec.Struct, frozen=True):
@@ -221,6 +239,31 @@ class ReadingsView(msgspec.Struct, frozen=True):
     age_seconds: float
     simulated: bool
     slices: tuple[SliceReadingsView, ...]
+    gpus: tuple[GpuReadingsView, ...] = ()
+
+
+class HistoryPoint(msgspec.Struct, frozen=True):
+    """A slice as it was ``age_seconds`` ago. ``utilization`` is in per cent: of the SMs where that
+    was measured, else of graphics.
+    """
+
+    age_seconds: float
+    memory_used_bytes: int | None = None
+    utilization: float | None = None
+
+
+class LeaseHistoryView(msgspec.Struct, frozen=True):
+    """The last minutes of a lease since it was granted, the oldest point first."""
+
+    lease_id: str
+    points: tuple[HistoryPoint, ...] = ()
+
+
+class HistoryView(msgspec.Struct, frozen=True):
+    """``GET /v1/history``: the asker's own leases. Points are ``step_seconds`` apart or more."""
+
+    step_seconds: float
+    leases: tuple[LeaseHistoryView, ...] = ()
 
 
 class PlanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
