@@ -21,12 +21,13 @@ LEFT_OUT_FRONTEND_no = $(WITHOUT_FRONTEND)
 LEFT_OUT = $(LEFT_OUT_BROWSER_$(BROWSER)) $(LEFT_OUT_FRONTEND_$(FRONTEND))
 
 .NOTPARALLEL:
-.PHONY: help demo test check unit browser docs bench bursts soak upstream-tests install chromium clean
+.PHONY: help demo test check unit browser docs bench bursts soak upstream-tests install chromium clean \
+  frontend lint-frontend node
 
 help:
 	@echo "make demo     JupyterLab on a simulated node with two A100 (ARGS='--no-browser --port 8899')"
 	@echo "make test     everything: check, docs, all tests (PYTEST_ARGS, BROWSER=no, FRONTEND=no)"
-	@echo "make check    ruff, mypy, import-linter"
+	@echo "make check    ruff, mypy, import-linter; prettier and eslint for the front end"
 	@echo "make unit     the tests that need no browser"
 	@echo "make browser  the tests in JupyterLab and Chromium"
 	@echo "make frontend the JupyterLab extension: build it and run its own tests"
@@ -57,6 +58,10 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	@if [ "$(FRONTEND)" != no ]; then $(MAKE) lint-frontend; fi
+
+lint-frontend: node
+	$(BIN)/python labextension/frontend.py lint
 
 unit: install
 	$(BIN)/python -m pytest $(WITHOUT_BROWSER) $(PYTEST_ARGS)
@@ -64,11 +69,13 @@ unit: install
 browser: install chromium frontend
 	$(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
 
+frontend: node
+	$(BIN)/python labextension/frontend.py test
+
 # Node.js is the one thing that only building needs; where there is none, pip has one.
-frontend: install
+node: install
 	@cd labextension && ../$(BIN)/python -c 'import sys, node; sys.exit(node.find() is None)' || \
 	  ../$(BIN)/python -m pip install --quiet "$$(../$(BIN)/python -c 'import node; print(node.PACKAGE)')"
-	$(BIN)/python labextension/frontend.py test
 
 docs: install
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html

@@ -1,6 +1,7 @@
 """Builds the front end from its TypeScript, if what is built is not of these sources.
 
-Run as a program it builds; with ``test`` it builds and runs the front end's own tests.
+Run as a program it builds; with ``test`` it builds and runs the front end's own tests; with
+``lint`` it looks at the sources.
 """
 
 from __future__ import annotations
@@ -44,10 +45,21 @@ def ensure() -> None:
 
 
 def test() -> None:
-    """Run the front end's own tests. Raises :class:`CannotBuildError`."""
+    """Build, and run the front end's own tests. Raises :class:`CannotBuildError`."""
+    ensure()
+    _script("test")
+
+
+def lint() -> None:
+    """Look at the sources: form, likely mistakes. Raises :class:`CannotBuildError`."""
+    _script("lint")
+
+
+def _script(name: str) -> None:
+    """One of package.json's."""
     found = _node()
     _install(found)
-    _run([*found.npm, "test"], found)
+    _run([*found.npm, "run", "--silent", name], found)
 
 
 def _digest() -> str:
@@ -97,8 +109,6 @@ def _run(command: list[str], found: node.Node) -> None:
 
 if __name__ == "__main__":
     try:
-        ensure()
-        if sys.argv[1:] == ["test"]:
-            test()
+        {"": ensure, "test": test, "lint": lint}["".join(sys.argv[1:])]()
     except CannotBuildError as error:
         sys.exit(str(error))

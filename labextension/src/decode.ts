@@ -37,8 +37,7 @@ export const truth: Decoder<boolean> = (value, path = '') => {
 
 /** The decoder's value, or null where the server says null or nothing. */
 export function maybe<T>(inner: Decoder<T>): Decoder<T | null> {
-  return (value, path = '') =>
-    value === null || value === undefined ? null : inner(value, path);
+  return (value, path = '') => (value === null || value === undefined ? null : inner(value, path));
 }
 
 /** The decoder's value, or `fallback` where the server (an older one) says nothing. */

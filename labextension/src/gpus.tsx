@@ -15,7 +15,7 @@ interface IProps {
 }
 
 /** The GPUs of the node, drawn to scale, and what is free of each size. */
-export function Gpus(props: IProps): JSX.Element {
+export function Gpus(props: IProps): React.JSX.Element {
   const { trans, model } = props;
   const node = model.overview?.node;
   if (node === undefined) {
@@ -33,7 +33,7 @@ export function Gpus(props: IProps): JSX.Element {
   );
 }
 
-function Gpu(props: IProps & { gpu: IGpu }): JSX.Element {
+function Gpu(props: IProps & { gpu: IGpu }): React.JSX.Element {
   const { trans, gpu } = props;
   const total = Number(gibibytes(gpu.memoryBytes));
   const free = Math.round(total * freeShare(gpu));
@@ -68,7 +68,7 @@ function Gpu(props: IProps & { gpu: IGpu }): JSX.Element {
   );
 }
 
-function Block(props: IProps & { gpu: IGpu; block: IBlock }): JSX.Element {
+function Block(props: IProps & { gpu: IGpu; block: IBlock }): React.JSX.Element {
   const { block, kernels, model } = props;
   const said = inWords(props.trans, props.gpu, block);
   const column = { gridColumn: `${block.start + 1} / span ${block.width}` };
@@ -83,11 +83,7 @@ function Block(props: IProps & { gpu: IGpu; block: IBlock }): JSX.Element {
   return (
     <li className={`jp-mig-Block jp-mig-mod-${block.kind}${colour}`} style={column}>
       {lease !== null && kernels.isHere(lease) ? (
-        <button
-          title={said.title}
-          aria-label={said.title}
-          onClick={() => void kernels.goTo(lease)}
-        >
+        <button title={said.title} aria-label={said.title} onClick={() => void kernels.goTo(lease)}>
           {lines}
         </button>
       ) : (
@@ -160,7 +156,7 @@ function free(trans: TranslationBundle, gpu: IGpu, block: IBlock): IWords {
   };
 }
 
-function Sizes(props: { trans: TranslationBundle; sizes: readonly ISize[] }): JSX.Element {
+function Sizes(props: { trans: TranslationBundle; sizes: readonly ISize[] }): React.JSX.Element {
   const { trans, sizes } = props;
   return (
     <ul className="jp-mig-Sizes" aria-label={trans.__('Free by size')}>
@@ -182,4 +178,3 @@ function Sizes(props: { trans: TranslationBundle; sizes: readonly ISize[] }): JS
     </ul>
   );
 }
-

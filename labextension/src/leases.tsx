@@ -15,7 +15,7 @@ interface IProps {
 }
 
 /** The notebook in front: its slice and how full that is, or its place in line. */
-export function InFront(props: IProps & { lease: ILease | null; name: string }): JSX.Element {
+export function InFront(props: IProps & { lease: ILease | null; name: string }): React.JSX.Element {
   const { trans, lease, name } = props;
   return (
     <section aria-label={trans.__('This notebook')}>
@@ -43,7 +43,7 @@ function where(trans: TranslationBundle, lease: ILease): string {
     : trans.__('%1 · GPU %2', lease.slice.profile, lease.slice.gpuIndex);
 }
 
-function Memory(props: IProps & { lease: ILease }): JSX.Element {
+function Memory(props: IProps & { lease: ILease }): React.JSX.Element {
   const { trans, model, lease } = props;
   const reading = model.readingOf(lease);
   const used = memory(trans, reading);
@@ -61,7 +61,7 @@ function Memory(props: IProps & { lease: ILease }): JSX.Element {
   );
 }
 
-function Waiting(props: IProps & { lease: ILease }): JSX.Element {
+function Waiting(props: IProps & { lease: ILease }): React.JSX.Element {
   const { trans, lease } = props;
   return (
     <>
@@ -77,7 +77,7 @@ function Waiting(props: IProps & { lease: ILease }): JSX.Element {
   );
 }
 
-function GivesUp(props: { trans: TranslationBundle; lease: ILease }): JSX.Element | null {
+function GivesUp(props: { trans: TranslationBundle; lease: ILease }): React.JSX.Element | null {
   const { trans, lease } = props;
   return lease.givesUpInSeconds === null ? null : (
     <span className="jp-mig-soft jp-mig-number">
@@ -86,7 +86,7 @@ function GivesUp(props: { trans: TranslationBundle; lease: ILease }): JSX.Elemen
   );
 }
 
-function Cancel(props: IProps & { lease: ILease }): JSX.Element {
+function Cancel(props: IProps & { lease: ILease }): React.JSX.Element {
   const { trans, kernels, lease } = props;
   return (
     <button
@@ -100,7 +100,7 @@ function Cancel(props: IProps & { lease: ILease }): JSX.Element {
 }
 
 /** My kernels that have slices. */
-export function Mine(props: IProps): JSX.Element {
+export function Mine(props: IProps): React.JSX.Element {
   const { trans, model } = props;
   return (
     <section aria-label={trans.__('My kernels')}>
@@ -117,7 +117,7 @@ export function Mine(props: IProps): JSX.Element {
   );
 }
 
-function Holder(props: IProps & { lease: ILease }): JSX.Element {
+function Holder(props: IProps & { lease: ILease }): React.JSX.Element {
   const { trans, model, kernels, lease } = props;
   const reading = model.readingOf(lease);
   const share = fullness(reading);
@@ -178,7 +178,7 @@ function stateOf(trans: TranslationBundle, lease: ILease): string {
 }
 
 /** My requests that wait, and how many others do. */
-export function Queue(props: IProps): JSX.Element {
+export function Queue(props: IProps): React.JSX.Element {
   const { trans, model } = props;
   const others = (model.overview?.node.waiting ?? 0) - model.waiting.length;
   return (

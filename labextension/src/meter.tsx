@@ -1,7 +1,7 @@
 import * as React from 'react';
 
 /** A bar that says how full a slice's memory is; the numbers stand beside it. */
-export function Meter(props: { fullness: number; label: string }): JSX.Element {
+export function Meter(props: { fullness: number; label: string }): React.JSX.Element {
   const percent = Math.round(props.fullness * 100);
   return (
     <span
@@ -21,7 +21,7 @@ export function Meter(props: { fullness: number; label: string }): JSX.Element {
 }
 
 /** The label that simulated nodes carry wherever they are shown. */
-export function Simulated(props: { label: string; title: string }): JSX.Element {
+export function Simulated(props: { label: string; title: string }): React.JSX.Element {
   return (
     <span className="jp-mig-Simulated" title={props.title}>
       {props.label}

@@ -50,7 +50,7 @@ export class Panel extends ReactWidget {
     this._stopWatching();
   }
 
-  protected override render(): JSX.Element {
+  protected override render(): React.JSX.Element {
     const parts = { trans: this._trans, model: this._model, kernels: this._kernels };
     const kernelId = this._front.kernelId;
     const lease = kernelId === null ? null : this._model.leaseOf(kernelId);
@@ -90,7 +90,7 @@ export class Panel extends ReactWidget {
   private _watching: IDisposable | null = null;
 }
 
-function Problem(props: { problem: IProblem }): JSX.Element {
+function Problem(props: { problem: IProblem }): React.JSX.Element {
   const { message, situation, nextStep } = props.problem;
   return (
     <div className="jp-mig-Problem" role="alert">

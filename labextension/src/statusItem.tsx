@@ -25,7 +25,7 @@ export class StatusItem extends ReactWidget {
     _front.changed.connect(() => this.update(), this);
   }
 
-  protected override render(): JSX.Element {
+  protected override render(): React.JSX.Element {
     const trans = this._trans;
     const status = statusOf(trans, this._model, {
       isThere: this._front.context !== null,
@@ -56,7 +56,7 @@ export class StatusItem extends ReactWidget {
     );
   }
 
-  private _memory(status: IStatus): JSX.Element | null {
+  private _memory(status: IStatus): React.JSX.Element | null {
     if (status.memory === null || status.fullness === null) {
       return null;
     }
@@ -68,7 +68,7 @@ export class StatusItem extends ReactWidget {
     );
   }
 
-  private _cancel(status: IStatus): JSX.Element | null {
+  private _cancel(status: IStatus): React.JSX.Element | null {
     const lease = status.lease;
     if (status.kind !== 'waiting' || lease === null) {
       return null;

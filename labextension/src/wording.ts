@@ -12,7 +12,7 @@ export function gibibytes(bytes: number): string {
 
 /** "3.2 of 4.8 GiB"; null where it is not known. */
 export function memory(trans: TranslationBundle, reading: IReading | null): string | null {
-  if (reading === null || reading.memoryUsedBytes === null || reading.memoryTotalBytes === null) {
+  if (reading?.memoryUsedBytes == null || reading.memoryTotalBytes === null) {
     return null;
   }
   const [used, total] = [gibibytes(reading.memoryUsedBytes), gibibytes(reading.memoryTotalBytes)];
@@ -37,9 +37,7 @@ export function place(trans: TranslationBundle, place: number): string {
     case 3:
       return trans.__('3rd in line');
     default:
-      return place <= 20
-        ? trans.__('%1th in line', place)
-        : trans.__('number %1 in line', place);
+      return place <= 20 ? trans.__('%1th in line', place) : trans.__('number %1 in line', place);
   }
 }
 
@@ -49,9 +47,7 @@ export function duration(trans: TranslationBundle, seconds: number): string {
     return trans.__('%1 s', Math.max(1, Math.round(seconds)));
   }
   const minutes = Math.round(seconds / 60);
-  return minutes < 90
-    ? trans.__('%1 min', minutes)
-    : trans.__('%1 h', Math.round(minutes / 60));
+  return minutes < 90 ? trans.__('%1 min', minutes) : trans.__('%1 h', Math.round(minutes / 60));
 }
 
 /** "2nd in line, about 3 min": the place, and how long if somebody can know. */

@@ -29,7 +29,7 @@ async function asking<T>(
   const { port } = server.address() as AddressInfo;
   const baseUrl = `http://127.0.0.1:${port}/user/ada/`;
   const settings = ServerConnection.makeSettings({ baseUrl, token: '' });
-  const result = await call(new Api(settings)).catch((error: Error) => error);
+  const result = await call(new Api(settings)).catch((error: unknown) => error as Error);
   server.closeAllConnections();
   await new Promise(resolve => server.close(resolve));
   return { asked, result };
@@ -61,5 +61,6 @@ test("a proxy's page is an error with its status", async () => {
 test('an answer that is not what was promised is an error that says where', async () => {
   const body = JSON.stringify({ node: { ...NODE, waiting: 'many' }, leases: [] });
   const { result } = await asking({ status: 200, body }, api => api.overview());
-  assert.match(String(result), /node\.waiting is not a number/);
+  assert.ok(result instanceof Error);
+  assert.match(result.message, /node\.waiting is not a number/);
 });

@@ -14,7 +14,9 @@ rspack(
     mode: 'development',
     devtool: 'inline-source-map',
     target: 'node',
-    entry: Object.fromEntries(tests.map(name => [path.parse(name).name, path.join(__dirname, name)])),
+    entry: Object.fromEntries(
+      tests.map(name => [path.parse(name).name, path.join(__dirname, name)])
+    ),
     output: { path: path.join(__dirname, '..', 'build'), clean: true },
     resolve: { extensions: ['.js'], extensionAlias: { '.js': ['.ts', '.tsx', '.js'] } },
     module: {

@@ -44,7 +44,10 @@ test('a default stands for what an older server does not say, and for nothing el
 
 test('a word of a newer server is understood as other', () => {
   const state = word(['on', 'off'], 'unknown');
-  assert.deepEqual(['on', 'hibernating'].map(each => state(each)), ['on', 'unknown']);
+  assert.deepEqual(
+    ['on', 'hibernating'].map(each => state(each)),
+    ['on', 'unknown']
+  );
 });
 
 test('an overview of the least a server says, and of the most', () => {

@@ -88,5 +88,8 @@ test('drawings have no gap and no overlap, over every way to cut an A100 by 1g a
 });
 
 test('a slice that sticks out (a newer GPU than its geometry) is cut off at the end', () => {
-  assert.equal(drawn(gpu({ instances: [instance({ start: 6, width: 4 })] })), 'kept 0+6, others 6+2');
+  assert.equal(
+    drawn(gpu({ instances: [instance({ start: 6, width: 4 })] })),
+    'kept 0+6, others 6+2'
+  );
 });

@@ -135,7 +135,9 @@ test('readings belong to the instance that the lease holds', async () => {
     instance({ instanceId: 'i2', leaseId: 'l1', start: 1 })
   ];
   const readings = { slices: [reading('i1', 1), reading('i2', 2)] };
-  const server = new Server(() => overview([lease()], { gpus: [gpu({ instances })] }, { readings }));
+  const server = new Server(() =>
+    overview([lease()], { gpus: [gpu({ instances })] }, { readings })
+  );
   const model = new Model(server, NEVER);
   model.start();
   await changes(model, 1);

@@ -22,7 +22,10 @@ async function told(...answers: (IOverview | Error)[]): Promise<Model> {
     }
     return answer;
   };
-  const model = new Model({ overview: next, cancel: async () => {} }, { calm: 1e6, attentive: 1e6 });
+  const model = new Model(
+    { overview: next, cancel: async () => {} },
+    { calm: 1e6, attentive: 1e6 }
+  );
   for (let each = answers.length; each > 0; each--) {
     const changed = new Promise<void>(resolve => {
       const once = (): void => {
@@ -63,7 +66,10 @@ test('a kernel without a lease has no slice', async () => {
 });
 
 test('a wait has a place, and an estimate if somebody can know', async () => {
-  assert.equal(await text(FRONT, overview([waiting()])), 'waiting: waiting for 1g.5gb: 2nd in line');
+  assert.equal(
+    await text(FRONT, overview([waiting()])),
+    'waiting: waiting for 1g.5gb: 2nd in line'
+  );
   const soon = waiting({ place: 1, estimateSeconds: 32 });
   assert.equal(
     await text(FRONT, overview([soon])),
