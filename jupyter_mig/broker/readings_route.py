@@ -24,12 +24,16 @@ class ReadingsRoute(Route):
 
     async def get(self) -> None:
         """All slices, at most a second old."""
+        self.answer(await self.readings())
+
+    async def readings(self) -> ReadingsView:
+        """The pass that all who ask at about this time share."""
         readings, age_seconds = await self.sampler.readings(
             lambda: {
                 place.instance_id: place.identity for place in self.service.state.instances.values()
             }
         )
-        self.answer(_view(readings, age_seconds, simulated=self.driver.simulated))
+        return _view(readings, age_seconds, simulated=self.driver.simulated)
 
 
 def _view(readings: Readings, age_seconds: float, *, simulated: bool) -> ReadingsView:

@@ -266,6 +266,32 @@ class HistoryView(msgspec.Struct, frozen=True):
     leases: tuple[LeaseHistoryView, ...] = ()
 
 
+class KeyView(msgspec.Struct, frozen=True):
+    """``GET /v1/leases/{id}/key``: what opens ``GET /v1/slice`` for that lease, and nothing else."""
+
+    lease_id: str
+    key: str
+
+
+class SliceNowView(msgspec.Struct, frozen=True):
+    """``GET /v1/slice``: the slice of one lease and what it is doing, for whoever has its key.
+
+    ``readings`` and ``gpu`` (which all slices of that GPU share) were taken ``age_seconds`` ago;
+    None: there is nothing to read yet, or any more. ``points`` are the last minutes, the oldest
+    first.
+    """
+
+    lease_id: str
+    state: LeaseStateName
+    size: str
+    slice: SliceView | None = None
+    readings: SliceReadingsView | None = None
+    gpu: GpuReadingsView | None = None
+    simulated: bool = False
+    age_seconds: float = 0.0
+    points: tuple[HistoryPoint, ...] = ()
+
+
 class PlanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``POST /v1/plan``: would these sizes fit together? ``gpu`` is part of a model's name: on
     those GPUs alone. Nothing is changed by asking.
