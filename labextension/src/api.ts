@@ -2,7 +2,7 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
-import type { IOverview, IProblem } from './views.js';
+import type { IHistory, IOverview, IProblem, ISwitched } from './views.js';
 import * as views from './views.js';
 
 /** A request the server refused or could not carry out. */
@@ -24,20 +24,35 @@ export class Api {
     return views.overview(await this._ask('GET', 'overview'));
   }
 
+  /** The last minutes of the user's own slices. */
+  async history(): Promise<IHistory> {
+    return views.history(await this._ask('GET', 'history'));
+  }
+
   /** Call off the wait of that kernel's start. */
   async cancel(kernelId: string): Promise<void> {
     await this._ask('DELETE', `leases/${encodeURIComponent(kernelId)}`);
   }
 
+  /**
+   * Give the notebook of that kernel a new one of that kernelspec, on a slice of the size that the
+   * kernelspec asks for. It has started when this returns.
+   */
+  async changeSize(kernelId: string, size: string, kernelspec: string): Promise<ISwitched> {
+    const path = `kernels/${encodeURIComponent(kernelId)}/size`;
+    return views.switched(await this._ask('POST', path, { size, kernelspec }));
+  }
+
   /** The answer's JSON. Throws {@link ApiError}, ServerConnection.NetworkError, DecodeError. */
-  private async _ask(method: string, path: string): Promise<unknown> {
+  private async _ask(method: string, path: string, body?: object): Promise<unknown> {
     const url = URLExt.join(this._settings.baseUrl, 'jupyter-mig', 'api', path);
-    const response = await ServerConnection.makeRequest(url, { method }, this._settings);
-    const body = await json(response);
+    const init = body === undefined ? { method } : { method, body: JSON.stringify(body) };
+    const response = await ServerConnection.makeRequest(url, init, this._settings);
+    const answer = await json(response);
     if (!response.ok) {
-      throw new ApiError(response.status, problemIn(body, response));
+      throw new ApiError(response.status, problemIn(answer, response));
     }
-    return body;
+    return answer;
   }
 }
 

@@ -54,6 +54,19 @@ export function list<T>(inner: Decoder<T>): Decoder<readonly T[]> {
   };
 }
 
+/** An object whose names are data, as they are on the wire. */
+export function record<T>(inner: Decoder<T>): Decoder<Readonly<Record<string, T>>> {
+  return (value, path = '') => {
+    if (!isObject(value)) {
+      throw new DecodeError(path, 'an object');
+    }
+    const entries = Object.entries(value);
+    return Object.fromEntries(
+      entries.map(([name, each]) => [name, inner(each, `${path}.${name}`)])
+    );
+  };
+}
+
 /** One of the words, or `other` for a word that a newer server has. */
 export function word<T extends string, U extends string>(
   words: readonly T[],

@@ -5,7 +5,15 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import { Palette } from './palette.js';
-import type { IInstance, ILease, IOverview, IProblem, IReading } from './views.js';
+import type {
+  IGpu,
+  IGpuReading,
+  IInstance,
+  ILease,
+  IOverview,
+  IProblem,
+  IReading
+} from './views.js';
 
 const CALM_MS = 5_000;
 const ATTENTIVE_MS = 2_000;
@@ -116,6 +124,12 @@ export class Model implements IDisposable {
     return readings.find(reading => reading.instanceId === instanceId) ?? null;
   }
 
+  /** What was read of the GPU as a whole; null if there was nothing to read. */
+  gpuReadingOf(gpu: IGpu): IGpuReading | null {
+    const readings = this._overview?.readings?.gpus ?? [];
+    return readings.find(reading => reading.gpuUuid === gpu.uuid) ?? null;
+  }
+
   /** The number of the lease's colour, the same as long as it lives. */
   colourOf(leaseId: string): number {
     return this._palette.colourOf(leaseId);
@@ -202,7 +216,7 @@ export function isSettled(lease: ILease): boolean {
 }
 
 /** Of an error that carries the server's own words, those; else its message. */
-function problemIn(error: unknown): IProblem {
+export function problemIn(error: unknown): IProblem {
   if (error instanceof Error && 'problem' in error) {
     return (error as Error & { problem: IProblem }).problem;
   }

@@ -2,7 +2,7 @@
  * What the server tells: the views of `jupyter_mig/wire/messages.py`, as far as they are shown.
  * Sizes in bytes, times in seconds relative to the answer.
  */
-import { list, maybe, number, object, text, truth, withDefault, word } from './decode.js';
+import { list, maybe, number, object, record, text, truth, withDefault, word } from './decode.js';
 import type { Decoder } from './decode.js';
 
 export interface IProblem {
@@ -91,6 +91,9 @@ export interface IGpu {
   readonly instances: readonly IInstance[];
   readonly rooms: readonly IRoom[];
   readonly problem: string;
+  readonly nextStep: string;
+  /** What else there is to know of it. */
+  readonly notes: readonly string[];
 }
 
 export interface ISize {
@@ -114,18 +117,54 @@ export interface IReading {
   readonly memoryUsedBytes: number | null;
   readonly memoryTotalBytes: number | null;
   readonly memoryNotAvailable: string;
+  /** Per cent by what was measured: `sm`, `graphics`, `tensor`, `dram`. Empty: not available. */
+  readonly utilization: Readonly<Record<string, number>>;
+  readonly utilizationSource: string;
+  readonly utilizationNotAvailable: string;
+  /** CUDA processes on the slice. */
+  readonly processes: number | null;
+  readonly processesNotAvailable: string;
+}
+
+/** Of a whole GPU: all its slices share it. */
+export interface IGpuReading {
+  readonly gpuUuid: string;
+  readonly powerWatts: number | null;
+  readonly temperatureCelsius: number | null;
+  readonly notAvailable: string;
 }
 
 export interface IReadings {
   readonly slices: readonly IReading[];
+  readonly gpus: readonly IGpuReading[];
 }
 
 /** Everything at one moment. */
 export interface IOverview {
   readonly node: INode;
   readonly leases: readonly ILease[];
-  /** null: this server reads nothing. */
+  /** null: nothing could be read, for the reason in `readingsNotAvailable`. */
   readonly readings: IReadings | null;
+  readonly readingsNotAvailable: string;
+}
+
+/** A slice as it was `ageSeconds` before the answer. */
+export interface IHistoryPoint {
+  readonly ageSeconds: number;
+  readonly memoryUsedBytes: number | null;
+  readonly utilization: number | null;
+}
+
+export interface ILeaseHistory {
+  readonly leaseId: string;
+  /** The oldest first. */
+  readonly points: readonly IHistoryPoint[];
+}
+
+/** The last minutes of the user's own slices. */
+export interface IHistory {
+  readonly stepSeconds: number;
+  readonly leases: readonly ILeaseHistory[];
 }
 
 export const problem: Decoder<IProblem> = object<IProblem>({
@@ -183,7 +222,9 @@ const gpu = object<IGpu>({
   mode: word(['dynamic', 'static', 'unusable'], 'unknown'),
   instances: withDefault(list(instance), []),
   rooms: withDefault(list(room), []),
-  problem: withDefault(text, '')
+  problem: withDefault(text, ''),
+  nextStep: withDefault(text, ''),
+  notes: withDefault(list(text), [])
 });
 
 const size = object<ISize>({
@@ -205,11 +246,55 @@ const reading = object<IReading>({
   instanceId: text,
   memoryUsedBytes: maybe(number),
   memoryTotalBytes: maybe(number),
-  memoryNotAvailable: withDefault(text, '')
+  memoryNotAvailable: withDefault(text, ''),
+  utilization: withDefault(record(number), {}),
+  utilizationSource: withDefault(text, ''),
+  utilizationNotAvailable: withDefault(text, ''),
+  processes: maybe(number),
+  processesNotAvailable: withDefault(text, '')
+});
+
+const gpuReading = object<IGpuReading>({
+  gpuUuid: text,
+  powerWatts: maybe(number),
+  temperatureCelsius: maybe(number),
+  notAvailable: withDefault(text, '')
+});
+
+const readings = object<IReadings>({
+  slices: list(reading),
+  gpus: withDefault(list(gpuReading), [])
 });
 
 export const overview: Decoder<IOverview> = object<IOverview>({
   node,
   leases: list(lease),
-  readings: maybe(object<IReadings>({ slices: list(reading) }))
+  readings: maybe(readings),
+  readingsNotAvailable: withDefault(text, '')
+});
+
+const historyPoint = object<IHistoryPoint>({
+  ageSeconds: number,
+  memoryUsedBytes: maybe(number),
+  utilization: maybe(number)
+});
+
+export const history: Decoder<IHistory> = object<IHistory>({
+  stepSeconds: number,
+  leases: list(
+    object<ILeaseHistory>({ leaseId: text, points: withDefault(list(historyPoint), []) })
+  )
+});
+
+/** The kernel that a notebook has after its size was changed. */
+export interface ISwitched {
+  readonly kernelId: string;
+  readonly kernelspec: string;
+  readonly size: string;
+}
+
+export const switched: Decoder<ISwitched> = object<ISwitched>({
+  kernelId: text,
+  kernelspec: withDefault(text, ''),
+  size: withDefault(text, '')
 });

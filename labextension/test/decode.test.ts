@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { list, maybe, number, object, text, withDefault, word } from '../src/decode.js';
+import { list, maybe, number, object, record, text, withDefault, word } from '../src/decode.js';
 import * as views from '../src/views.js';
 
 interface IThing {
@@ -71,6 +71,41 @@ test('an overview of the least a server says, and of the most', () => {
     instanceId: 'i1',
     memoryUsedBytes: null,
     memoryTotalBytes: null,
-    memoryNotAvailable: ''
+    memoryNotAvailable: '',
+    utilization: {},
+    utilizationSource: '',
+    utilizationNotAvailable: '',
+    processes: null,
+    processesNotAvailable: ''
   });
+  assert.deepEqual(most.readings.gpus, []);
+  assert.deepEqual(most.node.gpus[0]?.notes, []);
+});
+
+test('utilization is what was measured, and GPUs are read as a whole', () => {
+  const node = { driver: 'd', simulated: false, gpus: [], sizes: [], waiting: 0 };
+  const readings = {
+    age_seconds: 0,
+    simulated: true,
+    slices: [{ instance_id: 'i1', utilization: { sm: 43.2, dram: 10 }, utilization_source: 'GPM' }],
+    gpus: [{ gpu_uuid: 'GPU-0', power_watts: 118.4, temperature_celsius: null }]
+  };
+  const told = views.overview({ node, leases: [], readings });
+  assert.deepEqual(told.readings?.slices[0]?.utilization, { sm: 43.2, dram: 10 });
+  assert.deepEqual(told.readings.gpus[0], {
+    gpuUuid: 'GPU-0',
+    powerWatts: 118.4,
+    temperatureCelsius: null,
+    notAvailable: ''
+  });
+});
+
+test('names that are data stay as they are on the wire', () => {
+  assert.deepEqual(record(number)({ snake_case: 1 }), { snake_case: 1 });
+  assert.throws(() => record(number)({ sm: '1' }, 'x'), /x\.sm is not a number/);
+});
+
+test('a history of an older server has no points', () => {
+  const told = views.history({ step_seconds: 5, leases: [{ lease_id: 'l1' }] });
+  assert.deepEqual(told.leases, [{ leaseId: 'l1', points: [] }]);
 });

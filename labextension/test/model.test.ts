@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import { Model } from '../src/model.js';
 import type { IOverview } from '../src/views.js';
-import { gpu, instance, lease, overview, waiting } from './views.js';
+import { gpu, instance, lease, overview, reading, readings, waiting } from './views.js';
 
 /** A server whose answer can be changed, and that counts. */
 class Server {
@@ -124,19 +124,13 @@ test('an answer that comes after a later one is dropped', async () => {
 });
 
 test('readings belong to the instance that the lease holds', async () => {
-  const reading = (instanceId: string, memoryUsedBytes: number) => ({
-    instanceId,
-    memoryUsedBytes,
-    memoryTotalBytes: 10,
-    memoryNotAvailable: ''
-  });
   const instances = [
     instance({ instanceId: 'i1' }),
     instance({ instanceId: 'i2', leaseId: 'l1', start: 1 })
   ];
-  const readings = { slices: [reading('i1', 1), reading('i2', 2)] };
+  const slices = [{ memoryUsedBytes: 1 }, { instanceId: 'i2', memoryUsedBytes: 2 }].map(reading);
   const server = new Server(() =>
-    overview([lease()], { gpus: [gpu({ instances })] }, { readings })
+    overview([lease()], { gpus: [gpu({ instances })] }, { readings: readings(...slices) })
   );
   const model = new Model(server, NEVER);
   model.start();

@@ -7,7 +7,7 @@ import { ApiError } from '../src/api.js';
 import { Model } from '../src/model.js';
 import { statusOf } from '../src/status.js';
 import type { IOverview, IProblem } from '../src/views.js';
-import { gpu, instance, lease, overview, waiting } from './views.js';
+import { gpu, instance, lease, overview, reading, readings, waiting } from './views.js';
 
 const trans = nullTranslator.load('');
 const FRONT = { isThere: true, kernelId: 'k1' };
@@ -80,13 +80,7 @@ test('a wait has a place, and an estimate if somebody can know', async () => {
 test('a slice with readings has numbers, and one without says only its size', async () => {
   const held = instance({ instanceId: 'i1', leaseId: 'l1', mine: true });
   const node = { gpus: [gpu({ instances: [held] })] };
-  const reading = {
-    instanceId: 'i1',
-    memoryUsedBytes: 2 ** 30,
-    memoryTotalBytes: 4 * 2 ** 30,
-    memoryNotAvailable: ''
-  };
-  const model = await told(overview([lease()], node, { readings: { slices: [reading] } }));
+  const model = await told(overview([lease()], node, { readings: readings(reading()) }));
   const status = statusOf(trans, model, FRONT);
   assert.deepEqual(
     [status.text, status.memory, status.fullness],

@@ -1,5 +1,13 @@
 /** Views for tests: each a plain one with what the test cares about. */
-import type { IGpu, IInstance, ILease, INode, IOverview } from '../src/views.js';
+import type {
+  IGpu,
+  IInstance,
+  ILease,
+  INode,
+  IOverview,
+  IReading,
+  IReadings
+} from '../src/views.js';
 
 export function gpu(parts: Partial<IGpu> = {}): IGpu {
   return {
@@ -12,6 +20,8 @@ export function gpu(parts: Partial<IGpu> = {}): IGpu {
     instances: [],
     rooms: [],
     problem: '',
+    nextStep: '',
+    notes: [],
     ...parts
   };
 }
@@ -57,6 +67,25 @@ export function waiting(parts: Partial<ILease> = {}): ILease {
   return lease({ state: 'waiting', slice: null, place: 2, ...parts });
 }
 
+export function reading(parts: Partial<IReading> = {}): IReading {
+  return {
+    instanceId: 'i1',
+    memoryUsedBytes: 2 ** 30,
+    memoryTotalBytes: 4 * 2 ** 30,
+    memoryNotAvailable: '',
+    utilization: {},
+    utilizationSource: '',
+    utilizationNotAvailable: '',
+    processes: null,
+    processesNotAvailable: '',
+    ...parts
+  };
+}
+
+export function readings(...slices: IReading[]): IReadings {
+  return { slices, gpus: [] };
+}
+
 export function overview(
   leases: readonly ILease[],
   node: Partial<INode> = {},
@@ -66,6 +95,7 @@ export function overview(
     node: { simulated: true, gpus: [gpu()], sizes: [], waiting: 0, ...node },
     leases,
     readings: null,
+    readingsNotAvailable: '',
     ...parts
   };
 }
