@@ -19,7 +19,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Mapping
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -49,6 +51,16 @@ are lost."""
 
 RESTART_PATIENCE_SECONDS = 10.0
 """Where a restart finds its lease over. Jupyter offers no way to give up a waiting restart."""
+
+LISTENING_SECONDS = 1.0
+"""No start is refused sooner after it was asked for, where kernels are pending. JupyterLab first
+renames the new session, twice, and only then looks for reasons: a quicker one is shown to nobody.
+"""
+
+CHANGE = ("instead_of", "patience_seconds")
+"""Arguments of a start that changes the size of a kernel: the lease whose parked room the new one
+may use, and how long it waits for it.
+"""
 
 GIVE_UP_SECONDS = 5.0
 """How long ending a kernel waits for its cancelled start to have taken back its request."""
@@ -92,6 +104,8 @@ class MIGProvisioner(LocalProvisioner):
     _start: asyncio.Task[Any] | None = None
     _wait: pending.Wait | None = None
     _attempts = 0
+    _change: Mapping[str, Any] = MappingProxyType({})
+    _began = 0.0
     _launched = False
     _sliced = True
 
@@ -112,23 +126,35 @@ class MIGProvisioner(LocalProvisioner):
     @default("patience_seconds")
     def _default_patience(self) -> float:
         manager = getattr(self.parent, "parent", None)
-        blocks = manager is not None and not getattr(manager, "use_pending_kernels", False)
+        blocks = manager is not None and not self._is_pending()
         return BLOCKING_PATIENCE_SECONDS if blocks else PATIENCE_SECONDS
+
+    def _is_pending(self) -> bool:
+        """Whether the start is a background affair of a server, as with pending kernels."""
+        return bool(getattr(getattr(self.parent, "parent", None), "use_pending_kernels", False))
 
     # ---- starting
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Get the slice, waiting for it if need be; the launch arguments, with it in ``env``.
 
-        Raises :class:`StartRefused`, having let go of everything.
+        Those in :data:`CHANGE` hold for the first start alone. Raises :class:`StartRefused`,
+        having let go of everything.
         """
         self._start = asyncio.current_task()
+        self._began = time.monotonic()
         self._attempts += 1
+        self._note_change(kwargs)
         try:
             return await self._prepare(kwargs)
         except BaseException as error:
             await self._fail(error)
             raise
+
+    def _note_change(self, arguments: dict[str, Any]) -> None:
+        """Take what is ours out of the arguments of a start. Jupyter repeats them in restarts."""
+        ours = {name: arguments.pop(name) for name in CHANGE if name in arguments}
+        self._change = ours if self._attempts == 1 else {}
 
     async def _prepare(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         self._ports.hold(self.parent)
@@ -174,7 +200,7 @@ class MIGProvisioner(LocalProvisioner):
             kernel_id=self.kernel_id,
             size=size,
             label=self._label(variables),
-            patience_seconds=self._patience(),
+            **{"patience_seconds": self._patience(), **self._change},
         )
         self.waiting_since = time.monotonic()
         try:
@@ -270,15 +296,19 @@ class MIGProvisioner(LocalProvisioner):
 
     async def _fail(self, error: BaseException) -> None:
         """Let go of everything after ``error``; raises what Jupyter shall show in its place."""
-        self._start = None
         pending.forget(self.parent, self.kernel_id)
         await self._release()
         if not self._launched:
             self._ports.let_go(self.parent)
         if isinstance(error, JupyterMigError):
             refusal = StartRefused(error)
+            await self._until_somebody_listens()
             self._mark_dead(str(refusal))
             raise refusal from None
+
+    async def _until_somebody_listens(self) -> None:
+        if self._is_pending():
+            await asyncio.sleep(self._began + LISTENING_SECONDS - time.monotonic())
 
     def _mark_dead(self, reason: str) -> None:
         """Jupyter does so when a front end connects; clients that only list kernels see it too."""
@@ -305,7 +335,7 @@ class MIGProvisioner(LocalProvisioner):
     async def _give_up_start(self) -> None:
         """Cancel a start under way. As a cancellation Jupyter neither logs nor reports it."""
         start = self._start
-        if start is not None and start is not asyncio.current_task():
+        if start is not None and not start.done() and start is not asyncio.current_task():
             start.cancel()
             await asyncio.wait([start], timeout=GIVE_UP_SECONDS)
 
