@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Lock
 
 from jupyter_mig import errors
 from jupyter_mig.core.geometry import Geometry, Gpu, Identity, Instance, Spec
 from jupyter_mig.nvml import discovery, lifecycle, observation, raw
+from jupyter_mig.nvml.counters import Counters
 from jupyter_mig.nvml.facts import Device
 from jupyter_mig.nvml.handles import Handle
 from jupyter_mig.nvml.patience import Patience
@@ -24,6 +25,7 @@ class Board:
         self._handle = Handle(uuid)
         self._mig_handles: dict[str, Handle] = {}
         self._geometry = Geometry()
+        self._counters = Counters()
 
     def describe(self, index: int) -> Gpu:
         """The GPU as it is now."""
@@ -72,6 +74,39 @@ class Board:
         with self.lock:
             found = raw.memory(self._mig(mig_uuid).get())
         return found.used_bytes, found.total_bytes
+
+    def keep_counters(self, identity: Identity) -> int:
+        """Keep an instance's performance counters; the number under which."""
+        with self.lock:
+            gpu = self._handle.get()
+            if identity.is_gpu:
+                return self._counters.keep(gpu)
+            if identity.mig_uuid is None:
+                raise errors.NotFound(
+                    f"GPU instance {identity.gi_id} has no compute instance, so nothing runs on it",
+                    code=6,
+                    call="nvmlGpmMigSampleGet",
+                )
+            return self._counters.keep(gpu, identity.gi_id, self._mig(identity.mig_uuid).get())
+
+    def percent_between(self, earlier: int, later: int) -> dict[str, float]:
+        """How busy an instance was between two kept counters."""
+        with self.lock:
+            return self._counters.percent_between(earlier, later)
+
+    def forget_counters(self, number: int) -> None:
+        """Keep those counters no longer."""
+        with self.lock:
+            self._counters.forget(number)
+
+    def let_go(self) -> None:
+        """Free what NVML has allotted: it must be before the session ends. The lock is held."""
+        self._counters.forget_all()
+
+    def ask(self, question: Callable[[Device], int]) -> int:
+        """What the GPU itself answers."""
+        with self.lock:
+            return question(self._handle.get())
 
     def minor(self) -> int:
         """The number of its device node and capability files."""

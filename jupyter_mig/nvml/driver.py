@@ -99,6 +99,30 @@ class Driver:
         gpu_uuid = identity.mig_uuid if identity.is_gpu else self._gpu_with(identity.mig_uuid)
         return self._board(gpu_uuid).memory(identity.mig_uuid)
 
+    def keep_counters(self, gpu_uuid: str, identity: Identity) -> int:
+        """Keep an instance's performance counters as they are now; the number under which."""
+        return self._board(gpu_uuid).keep_counters(identity)
+
+    def percent_between(self, gpu_uuid: str, earlier: int, later: int) -> dict[str, float]:
+        """How busy an instance was between two kept counters."""
+        return self._board(gpu_uuid).percent_between(earlier, later)
+
+    def forget_counters(self, gpu_uuid: str, number: int) -> None:
+        """Keep those counters no longer."""
+        self._board(gpu_uuid).forget_counters(number)
+
+    def busy_percent(self, gpu_uuid: str) -> float:
+        """The part of the last period in which something ran on a GPU without MIG."""
+        return self._board(gpu_uuid).ask(raw.busy_percent)
+
+    def power_watts(self, gpu_uuid: str) -> float:
+        """What the GPU's board draws."""
+        return self._board(gpu_uuid).ask(raw.power_milliwatts) / 1000
+
+    def temperature_celsius(self, gpu_uuid: str) -> float:
+        """The temperature of the GPU."""
+        return self._board(gpu_uuid).ask(raw.temperature_celsius)
+
     def access_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
         """The instance's device nodes that exist."""
         return self._access.of(self._board(gpu_uuid).minor(), identity)
@@ -121,6 +145,7 @@ class Driver:
             idle.enter_context(self._lock)
             for board in self._boards.values():
                 idle.enter_context(board.lock)
+                board.let_go()
             self._open.close()
 
     def _board(self, gpu_uuid: str) -> Board:

@@ -46,6 +46,34 @@ class HardwarePort(Protocol):
     def memory(self, identity: Identity) -> tuple[int, int]:
         """Bytes used and bytes in all of the instance."""
 
+    def keep_counters(self, gpu_uuid: str, identity: Identity) -> int:
+        """Keep the instance's performance counters (GPM) as they are now; the number under which.
+
+        Raises NotSupported before Hopper.
+        """
+
+    def percent_between(self, gpu_uuid: str, earlier: int, later: int) -> dict[str, float]:
+        """How busy the instance was between two kept counters, at least 0.1 s apart: per cent by
+        ``sm``, ``graphics``, ``tensor`` and ``dram``, those the GPU has.
+
+        Raises NotFound if the instance was made anew in between.
+        """
+
+    def forget_counters(self, gpu_uuid: str, number: int) -> None:
+        """Keep those counters no longer."""
+
+    def busy_percent(self, gpu_uuid: str) -> float:
+        """Of the driver's last period, up to a second, the part in which something ran on the GPU.
+
+        Raises NotSupported in MIG mode.
+        """
+
+    def power_watts(self, gpu_uuid: str) -> float:
+        """What the GPU's board draws."""
+
+    def temperature_celsius(self, gpu_uuid: str) -> float:
+        """The temperature of the GPU."""
+
     def access_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
         """The device nodes a CUDA program opens to use the instance; empty where there are none."""
 

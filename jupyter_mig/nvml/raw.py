@@ -1,4 +1,4 @@
-"""NVML's calls with types, one function each: the only module that touches pynvml.
+"""NVML's calls with types, one function each: with ``gpm``, the only module that touches pynvml.
 
 Each raises the :class:`jupyter_mig.errors.DriverError` that belongs to NVML's return code.
 pynvml has no type information, hands out-parameters through and lets structs travel by value
@@ -36,7 +36,7 @@ _Answer = TypeVar("_Answer")
 _MORE_THAN_ANY_ENUM = 256
 
 
-def _call(name: str, *arguments: object, **options: object) -> Any:
+def call(name: str, *arguments: object, **options: object) -> Any:
     """Call pynvml's ``name``.
 
     Some of pynvml's list functions raise "error 0" for an empty success: that is None here.
@@ -88,17 +88,17 @@ def _until_invalid(ask: Callable[[int], _Answer]) -> list[_Answer]:
 
 def open_session() -> None:
     """Initialise NVML; sessions nest, each needs its own close."""
-    _call("nvmlInit")
+    call("nvmlInit")
 
 
 def close_session() -> None:
     """Shut NVML down."""
-    _call("nvmlShutdown")
+    call("nvmlShutdown")
 
 
 def driver_version() -> str:
     """The version of the driver that is loaded, such as ``590.48.01``."""
-    return str(_call("nvmlSystemGetDriverVersion"))
+    return str(call("nvmlSystemGetDriverVersion"))
 
 
 def is_simulated() -> bool:
@@ -111,32 +111,32 @@ def is_simulated() -> bool:
 
 def device_count() -> int:
     """How many GPUs there are."""
-    return int(_call("nvmlDeviceGetCount"))
+    return int(call("nvmlDeviceGetCount"))
 
 
 def device_by_index(index: int) -> Device:
     """The GPU that NVML (like nvidia-smi) counts as ``index``."""
-    return Device(_call("nvmlDeviceGetHandleByIndex", index))
+    return Device(call("nvmlDeviceGetHandleByIndex", index))
 
 
 def device_by_uuid(uuid: str) -> Device:
     """The GPU or MIG device with this UUID."""
-    return Device(_call("nvmlDeviceGetHandleByUUID", uuid))
+    return Device(call("nvmlDeviceGetHandleByUUID", uuid))
 
 
 def device_uuid(device: Device) -> str:
     """``GPU-…`` or ``MIG-…``."""
-    return str(_call("nvmlDeviceGetUUID", device))
+    return str(call("nvmlDeviceGetUUID", device))
 
 
 def device_name(device: Device) -> str:
     """The product name; a MIG device's ends in ``MIG`` and its profile."""
-    return str(_call("nvmlDeviceGetName", device))
+    return str(call("nvmlDeviceGetName", device))
 
 
 def device_minor(device: Device) -> int:
     """The number in ``/dev/nvidiaN`` and in the capability files; not the NVML index."""
-    return int(_call("nvmlDeviceGetMinorNumber", device))
+    return int(call("nvmlDeviceGetMinorNumber", device))
 
 
 def mig_enabled(device: Device) -> bool:
@@ -149,7 +149,7 @@ def mig_enabled(device: Device) -> bool:
 
 def mig_mode(device: Device) -> tuple[bool, bool]:
     """Whether MIG mode is on now, and whether it is after a reset. NotSupported: there is none."""
-    current, pending = _call("nvmlDeviceGetMigMode", device)
+    current, pending = call("nvmlDeviceGetMigMode", device)
     on = pynvml.NVML_DEVICE_MIG_ENABLE
     return bool(current == on), bool(pending == on)
 
@@ -157,10 +157,25 @@ def mig_mode(device: Device) -> tuple[bool, bool]:
 def memory(device: Device) -> Memory:
     """Memory used and in all; a GPU in MIG mode tells only those who may monitor it."""
     found = _first_known(
-        partial(_call, "nvmlDeviceGetMemoryInfo", device, version=pynvml.nvmlMemory_v2),
-        partial(_call, "nvmlDeviceGetMemoryInfo", device),
+        partial(call, "nvmlDeviceGetMemoryInfo", device, version=pynvml.nvmlMemory_v2),
+        partial(call, "nvmlDeviceGetMemoryInfo", device),
     )
     return Memory(used_bytes=int(found.used), total_bytes=int(found.total))
+
+
+def power_milliwatts(gpu: Device) -> int:
+    """What the board draws: shared by all its slices. MIG devices are not asked."""
+    return int(call("nvmlDeviceGetPowerUsage", gpu))
+
+
+def temperature_celsius(gpu: Device) -> int:
+    """That of the GPU's die: shared by all its slices."""
+    return int(call("nvmlDeviceGetTemperature", gpu, pynvml.NVML_TEMPERATURE_GPU))
+
+
+def busy_percent(gpu: Device) -> int:
+    """Of the driver's last period, the part in which something ran. NotSupported in MIG mode."""
+    return int(call("nvmlDeviceGetUtilizationRates", gpu).gpu)
 
 
 def processes(device: Device) -> list[Process]:
@@ -181,8 +196,8 @@ def _drawing(device: Device) -> list[Process]:
 
 def _processes(device: Device, kind: str) -> list[Process]:
     found = _first_known(
-        partial(_call, f"nvmlDeviceGet{kind}RunningProcesses_v3", device),
-        partial(_call, f"nvmlDeviceGet{kind}RunningProcesses_v2", device),
+        partial(call, f"nvmlDeviceGet{kind}RunningProcesses_v3", device),
+        partial(call, f"nvmlDeviceGet{kind}RunningProcesses_v2", device),
     )
     return [Process(pid=int(one.pid), gi_id=int(one.gpuInstanceId)) for one in found or ()]
 
@@ -198,9 +213,9 @@ def mig_devices(device: Device) -> list[Device]:
     The numbering has holes: Not Found, and on some drivers Invalid Argument.
     """
     found = []
-    for index in range(int(_call("nvmlDeviceGetMaxMigDeviceCount", device))):
+    for index in range(int(call("nvmlDeviceGetMaxMigDeviceCount", device))):
         try:
-            found.append(Device(_call("nvmlDeviceGetMigDeviceHandleByIndex", device, index)))
+            found.append(Device(call("nvmlDeviceGetMigDeviceHandleByIndex", device, index)))
         except (errors.NotFound, errors.InvalidArgument):  # noqa: PERF203 - same
             continue
     return found
@@ -208,22 +223,22 @@ def mig_devices(device: Device) -> list[Device]:
 
 def parent(mig_device: Device) -> Device:
     """The GPU of a MIG device."""
-    return Device(_call("nvmlDeviceGetDeviceHandleFromMigDeviceHandle", mig_device))
+    return Device(call("nvmlDeviceGetDeviceHandleFromMigDeviceHandle", mig_device))
 
 
 def mig_gi_id(mig_device: Device) -> int:
     """The id of a MIG device's GPU instance."""
-    return int(_call("nvmlDeviceGetGpuInstanceId", mig_device))
+    return int(call("nvmlDeviceGetGpuInstanceId", mig_device))
 
 
 def mig_ci_id(mig_device: Device) -> int:
     """The id of a MIG device's compute instance."""
-    return int(_call("nvmlDeviceGetComputeInstanceId", mig_device))
+    return int(call("nvmlDeviceGetComputeInstanceId", mig_device))
 
 
 def mig_attributes(mig_device: Device) -> MigAttributes:
     """The size of a MIG device."""
-    found = _call("nvmlDeviceGetAttributes_v2", mig_device)
+    found = call("nvmlDeviceGetAttributes_v2", mig_device)
     return MigAttributes(
         compute_slices=int(found.gpuInstanceSliceCount), memory_mib=int(found.memorySizeMB)
     )
@@ -238,7 +253,7 @@ def profiles(device: Device) -> list[ProfileInfo]:
 
 
 def _profile(device: Device, enum: int) -> ProfileInfo:
-    ask = partial(_call, "nvmlDeviceGetGpuInstanceProfileInfo", device, enum)
+    ask = partial(call, "nvmlDeviceGetGpuInstanceProfileInfo", device, enum)
     found = _first_known(partial(ask, version=2), partial(ask, version=1))
     return ProfileInfo(
         enum=enum,
@@ -259,7 +274,7 @@ def _profile(device: Device, enum: int) -> ProfileInfo:
 
 def placements(device: Device, profile_id: int) -> list[Placement]:
     """All places where instances of the profile may be on an empty GPU."""
-    ask = partial(_call, "nvmlDeviceGetGpuInstancePossiblePlacements", device, profile_id)
+    ask = partial(call, "nvmlDeviceGetGpuInstancePossiblePlacements", device, profile_id)
     length = c_uint()
     ask(None, byref(length))
     places = (pynvml.c_nvmlGpuInstancePlacement_t * length.value)()
@@ -271,18 +286,18 @@ def gpu_instances(device: Device, profile_id: int, max_count: int) -> list[GpuIn
     """The GPU instances of one profile."""
     length = c_uint(max_count)
     handles = (pynvml.c_nvmlGpuInstance_t * max_count)()
-    _call("nvmlDeviceGetGpuInstances", device, profile_id, handles, byref(length))
+    call("nvmlDeviceGetGpuInstances", device, profile_id, handles, byref(length))
     return [GpuInstance(handle) for handle in handles[: length.value]]
 
 
 def gpu_instance(device: Device, gi_id: int) -> GpuInstance:
     """The GPU instance with this id."""
-    return GpuInstance(_call("nvmlDeviceGetGpuInstanceById", device, gi_id))
+    return GpuInstance(call("nvmlDeviceGetGpuInstanceById", device, gi_id))
 
 
 def gpu_instance_info(instance: GpuInstance) -> GpuInstanceInfo:
     """Id, profile and actual place."""
-    found = _call("nvmlGpuInstanceGetInfo", instance)
+    found = call("nvmlGpuInstanceGetInfo", instance)
     return GpuInstanceInfo(
         gi_id=int(found.id),
         profile_id=int(found.profileId),
@@ -293,13 +308,13 @@ def gpu_instance_info(instance: GpuInstance) -> GpuInstanceInfo:
 def create_gpu_instance(device: Device, profile_id: int, place: Placement) -> GpuInstance:
     """Make a GPU instance exactly there. pynvml passes the struct on as given: by reference."""
     struct = pynvml.c_nvmlGpuInstancePlacement_t(place.start, place.size)
-    made = _call("nvmlDeviceCreateGpuInstanceWithPlacement", device, profile_id, byref(struct))
+    made = call("nvmlDeviceCreateGpuInstanceWithPlacement", device, profile_id, byref(struct))
     return GpuInstance(made)
 
 
 def destroy_gpu_instance(instance: GpuInstance) -> None:
     """Destroy a GPU instance that has no compute instance (any more)."""
-    _call("nvmlGpuInstanceDestroy", instance)
+    call("nvmlGpuInstanceDestroy", instance)
 
 
 # Compute instances
@@ -312,7 +327,7 @@ def compute_profiles(instance: GpuInstance) -> list[ComputeProfile]:
 
 def _compute_profile(instance: GpuInstance, enum: int) -> ComputeProfile:
     shared = pynvml.NVML_COMPUTE_INSTANCE_ENGINE_PROFILE_SHARED
-    ask = partial(_call, "nvmlGpuInstanceGetComputeInstanceProfileInfo", instance, enum, shared)
+    ask = partial(call, "nvmlGpuInstanceGetComputeInstanceProfileInfo", instance, enum, shared)
     found = _first_known(partial(ask, version=2), partial(ask, version=1))
     return ComputeProfile(
         profile_id=int(found.id),
@@ -325,22 +340,22 @@ def compute_instances(instance: GpuInstance, profile: ComputeProfile) -> list[Co
     """The compute instances of one profile in the GPU instance."""
     length = c_uint(profile.max_count)
     handles = (pynvml.c_nvmlComputeInstance_t * profile.max_count)()
-    ask = partial(_call, "nvmlGpuInstanceGetComputeInstances", instance, profile.profile_id)
+    ask = partial(call, "nvmlGpuInstanceGetComputeInstances", instance, profile.profile_id)
     ask(handles, byref(length))
     return [ComputeInstance(handle) for handle in handles[: length.value]]
 
 
 def compute_instance_info(instance: ComputeInstance) -> ComputeInstanceInfo:
     """Id and MIG device."""
-    found = _call("nvmlComputeInstanceGetInfo_v2", instance)
+    found = call("nvmlComputeInstanceGetInfo_v2", instance)
     return ComputeInstanceInfo(ci_id=int(found.id), device=Device(found.device))
 
 
 def create_compute_instance(instance: GpuInstance, profile_id: int) -> ComputeInstance:
     """Make a compute instance wherever it fits."""
-    return ComputeInstance(_call("nvmlGpuInstanceCreateComputeInstance", instance, profile_id))
+    return ComputeInstance(call("nvmlGpuInstanceCreateComputeInstance", instance, profile_id))
 
 
 def destroy_compute_instance(instance: ComputeInstance) -> None:
     """Destroy a compute instance."""
-    _call("nvmlComputeInstanceDestroy", instance)
+    call("nvmlComputeInstanceDestroy", instance)

@@ -8,7 +8,7 @@ library (``test_shared_library.py`` starts one) the nodes are behind that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -215,11 +215,56 @@ def test_another_instance_under_the_same_id_is_left_alone(driver: HardwarePort, 
 
 
 def test_a_driver_may_be_closed_twice(driver: HardwarePort) -> None:
-    """After closing, calls say that there is no driver."""
+    """After closing, calls say that there is no driver; counters kept are let go of before."""
+    with suppress(errors.NotSupported):
+        profile = driver.gpus()[0].geometry.profiles[0]
+        gpu_uuid = driver.gpus()[0].uuid
+        spec = Spec(gpu_uuid, profile.profile_id, profile.starts[0])
+        driver.keep_counters(gpu_uuid, driver.create(spec))
     driver.close()
     driver.close()
     with pytest.raises(errors.NoDriver):
         driver.gpus()
+
+
+def test_a_slice_tells_how_busy_it_was_where_the_gpu_counts(driver: HardwarePort, gpu: Gpu) -> None:
+    """Data centre boards since Hopper: per cent between two looks. Others say that they do not."""
+    profile = gpu.geometry.profiles[0]
+    identity = driver.create(Spec(gpu.uuid, profile.profile_id, profile.starts[0]))
+    if not gpu.name.removeprefix("NVIDIA ").startswith(("H", "GH", "B", "GB")):
+        with pytest.raises(errors.NotSupported):
+            driver.keep_counters(gpu.uuid, identity)
+        return
+    earlier, later = (driver.keep_counters(gpu.uuid, identity) for _ in range(2))
+    found = driver.percent_between(gpu.uuid, earlier, later)
+    assert found.keys() >= {"sm", "graphics"}
+    assert all(0 <= percent <= 100 for percent in found.values())
+    for number in (earlier, later, earlier):
+        driver.forget_counters(gpu.uuid, number)
+
+
+def test_counters_of_another_instance_are_not_mixed_in(driver: HardwarePort, gpu: Gpu) -> None:
+    """One made anew in the same slot has the same ids and UUID, and is told from the former."""
+    profile = gpu.geometry.profiles[0]
+    spec = Spec(gpu.uuid, profile.profile_id, profile.starts[0])
+    former = driver.create(spec)
+    try:
+        earlier = driver.keep_counters(gpu.uuid, former)
+    except errors.NotSupported:
+        return
+    driver.destroy(gpu.uuid, former)
+    with pytest.raises(errors.NotFound):
+        driver.keep_counters(gpu.uuid, former)
+    assert driver.create(spec) == former
+    with pytest.raises(errors.NotFound, match="anew"):
+        driver.percent_between(gpu.uuid, earlier, driver.keep_counters(gpu.uuid, former))
+
+
+def test_power_and_temperature_are_the_boards(readable: HardwarePort) -> None:
+    """They are asked of the GPU, in watts and degrees."""
+    for gpu in readable.gpus():
+        assert 0 < readable.power_watts(gpu.uuid) < 2000
+        assert 0 < readable.temperature_celsius(gpu.uuid) < 120
 
 
 class Tenancy:
