@@ -24,6 +24,7 @@ from jupyter_mig.broker.hardware import Hardware
 from jupyter_mig.broker.hints import Hints
 from jupyter_mig.broker.holders import require_pidfd
 from jupyter_mig.broker.inventory import AUTO, parse
+from jupyter_mig.broker.keys import Keys
 from jupyter_mig.broker.premises import Premises
 from jupyter_mig.broker.processes import boot_id
 from jupyter_mig.broker.recovery import recover
@@ -75,7 +76,7 @@ class Agent(msgspec.Struct, frozen=True):
         require_pidfd()
         _allow_many_files()
         async with self._service(premises) as (service, driver):
-            door = Door(service, driver)
+            door = Door(service, driver, Keys.kept_in(premises.keys))
             door.open(premises.socket)
             log.info("Open: driver=%s", driver.name)
             try:

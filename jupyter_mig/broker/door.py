@@ -7,11 +7,13 @@ GET      /v1                           who answers
 GET      /v1/node                      GPUs, slices, sizes
 GET      /v1/readings                  what the slices are doing now
 GET      /v1/history                   what the asker's slices did in the last minutes
+GET      /v1/slice                     the slice of one lease, for whoever has its key
 POST     /v1/plan                      would these sizes fit? changes nothing
 GET      /v1/leases                    the asker's live leases
 POST     /v1/leases                    ask for a slice
 POST     /v1/batches                   ask for several at once, planned together
 GET      /v1/leases/{id}               one lease; long poll with ``seen`` and ``wait_seconds``
+GET      /v1/leases/{id}/key           the key that opens ``/v1/slice`` for it
 DELETE   /v1/leases/{id}               give it back, or take the request back
 PUT      /v1/leases/{id}/kernel        tie it to the kernel's process
 POST     /v1/leases/{id}/renewal       the kernel will be started again
@@ -32,9 +34,11 @@ from tornado.netutil import bind_unix_socket
 from tornado.web import Application, RequestHandler
 
 from jupyter_mig.broker.history_route import HistoryRoute
+from jupyter_mig.broker.keys import Keys
 from jupyter_mig.broker.lease_routes import (
     BatchesRoute,
     KernelRoute,
+    KeyRoute,
     LeaseRoute,
     LeasesRoute,
     RenewalRoute,
@@ -44,6 +48,7 @@ from jupyter_mig.broker.plan_route import PlanRoute
 from jupyter_mig.broker.readings_route import ReadingsRoute
 from jupyter_mig.broker.routes import BrokerRoute, NodeRoute, NowhereRoute
 from jupyter_mig.broker.service import Service
+from jupyter_mig.broker.slice_route import SliceRoute
 from jupyter_mig.metrics.sampler import Sampler
 from jupyter_mig.nvml.port import HardwarePort
 
@@ -84,17 +89,20 @@ class _Server(HTTPServer):
 class Door:
     """The open door. Construct it on the service's loop once the service has started."""
 
-    def __init__(self, service: Service, driver: HardwarePort) -> None:
+    def __init__(self, service: Service, driver: HardwarePort, keys: Keys) -> None:
         given = {"service": service, "driver": driver, "uid": os.getuid()}
+        metered = {**given, "sampler": Sampler(driver)}
         routes = [
             (r"/v1/?", BrokerRoute, given),
             (r"/v1/node", NodeRoute, given),
-            (r"/v1/readings", ReadingsRoute, {**given, "sampler": Sampler(driver)}),
+            (r"/v1/readings", ReadingsRoute, metered),
+            (r"/v1/slice", SliceRoute, {**metered, "keys": keys}),
             (r"/v1/history", HistoryRoute, given),
             (r"/v1/plan", PlanRoute, given),
             (r"/v1/leases", LeasesRoute, given),
             (r"/v1/batches", BatchesRoute, given),
             (_LEASE, LeaseRoute, given),
+            (f"{_LEASE}/key", KeyRoute, {**given, "keys": keys}),
             (f"{_LEASE}/kernel", KernelRoute, given),
             (f"{_LEASE}/renewal", RenewalRoute, given),
             (f"{_LEASE}/resize", ResizeRoute, given),

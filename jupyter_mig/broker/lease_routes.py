@@ -15,15 +15,18 @@ import msgspec
 from jupyter_mig import errors
 from jupyter_mig.broker import processes
 from jupyter_mig.broker.holders import holder_of
+from jupyter_mig.broker.keys import Keys
 from jupyter_mig.broker.processes import Process
 from jupyter_mig.broker.routes import Route
+from jupyter_mig.broker.service import Service
 from jupyter_mig.core import actions, events, queries
 from jupyter_mig.core.leases import USABLE, Lease, LeaseState
-from jupyter_mig.nvml.port import Mirror
+from jupyter_mig.nvml.port import HardwarePort, Mirror
 from jupyter_mig.wire import codec
 from jupyter_mig.wire.messages import (
     BatchRequest,
     BindRequest,
+    KeyView,
     LeaseRequest,
     ResizeRequest,
     Seconds,
@@ -182,6 +185,24 @@ class LeaseRoute(_LeaseRoute):
                 situation="The slice is given back as soon as the log can be written.",
                 next_step=error.next_step,
             ) from error
+
+
+class KeyRoute(_LeaseRoute):
+    """``/v1/leases/{id}/key``. A path of its own: a key must not travel where leases are shown."""
+
+    keys: Keys
+
+    def initialize(  # type: ignore[override]  # Tornado hands over what each route was made with
+        self, service: Service, driver: HardwarePort, uid: int, keys: Keys
+    ) -> None:
+        """Tornado hands over what the route was made with. Called for each request."""
+        super().initialize(service, driver, uid)
+        self.keys = keys
+
+    def get(self, lease_id: str) -> None:
+        """The key, for the owner."""
+        lease = self._mine(lease_id)
+        self.answer(KeyView(lease.lease_id, self.keys.of(lease.lease_id)))
 
 
 class KernelRoute(_LeaseRoute):

@@ -22,6 +22,7 @@ class Premises:
         self.socket = directory / meeting.SOCKET
         self.events = directory / meeting.EVENTS
         self.silicon = directory / meeting.SILICON
+        self.keys = directory / meeting.KEYS
         self.diary = directory / meeting.DIARY
         self._lock: int | None = None
 

@@ -91,15 +91,19 @@ def environment(request: LeaseRequest) -> dict[str, str]:
             print(line, file=sys.stderr)
         with closing(Notice(sys.stderr)) as notice:
             lease = await client.acquire(request, notice.show)
-        return client, await client.bind(lease.lease_id, os.getpid())
+        for file in lock(lease.slice):  # the command's: it ends with that, or with us
+            os.set_inheritable(file, True)  # noqa: FBT003 - it has no name
+        key = await client.key(lease.lease_id)
+        return client, await client.bind(lease.lease_id, os.getpid()), key
 
-    client, lease = hold(obtain, client=Client(settings, _Aside(settings)))
+    client, lease, key = hold(obtain, client=Client(settings, _Aside(settings)))
     if lease.slice is None:
         raise LeaseEnded("The slice was lost before the command started.")
     return with_slice(
         os.environ,
         lease.slice,
         lease_id=lease.lease_id,
+        key=key,
         socket=client.socket,
         simulated=settings.simulated,
     )

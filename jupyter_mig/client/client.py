@@ -23,6 +23,7 @@ from jupyter_mig.wire.messages import (
     BrokerView,
     ErrorBody,
     HistoryView,
+    KeyView,
     LeaseRequest,
     LeaseView,
     NodeView,
@@ -148,6 +149,15 @@ class Client:
             refusal = view.refusal or ErrorBody(errors.LeaseEnded.kind, "The lease has ended.")
             raise codec.error_in(refusal)
         return view
+
+    async def key(self, lease_id: str) -> str:
+        """What opens readings of that lease's slice, and nothing else, for its kernel. Empty: the
+        broker is of a version that knows no keys.
+        """
+        try:
+            return (await self._ask("GET", f"{_path(lease_id)}/key", KeyView)).key
+        except errors.BadRequest:
+            return ""
 
     async def bind(self, lease_id: str, pid: int) -> LeaseView:
         """Tie a lease to the process of its kernel: this process, or one it started."""

@@ -165,7 +165,7 @@ class MIGProvisioner(LocalProvisioner):
         if size:
             with pending.waiting(self.parent, self.kernel_id) as self._wait:
                 self.lease = await self._renewed() or await self._acquired(size, prepared["env"])
-            prepared["env"] = self._with_slice(prepared["env"], self.lease, size)
+            prepared["env"] = await self._with_slice(prepared["env"], self.lease, size)
         elif environment.is_on_slice(prepared["env"]):
             prepared["env"] = environment.inherited(prepared["env"])
         else:
@@ -245,13 +245,16 @@ class MIGProvisioner(LocalProvisioner):
             return RESTART_PATIENCE_SECONDS
         return min(self.patience_seconds, RESTART_PATIENCE_SECONDS)
 
-    def _with_slice(self, variables: dict[str, str], lease: LeaseView, size: str) -> dict[str, str]:
+    async def _with_slice(
+        self, variables: dict[str, str], lease: LeaseView, size: str
+    ) -> dict[str, str]:
         if lease.slice is None:
             raise _lost()
         return environment.with_slice(
             variables,
             lease.slice,
             lease_id=lease.lease_id,
+            key=await self.client.key(lease.lease_id),
             instead_of=size if lease.size != size else "",
             socket=self.client.socket,
             simulated=self.settings.simulated,

@@ -26,5 +26,8 @@ EVENTS = "log.sqlite"
 SILICON = "simulated.json"
 """The hardware of a simulated node."""
 
+KEYS = "keys.secret"
+"""What the read-only keys of leases are made with. Mode 0600."""
+
 LONGEST_SOCKET_PATH_BYTES = 107
 """``sun_path`` of unix(7) holds 108 bytes with the closing NUL."""

@@ -267,7 +267,7 @@ class HistoryView(msgspec.Struct, frozen=True):
 
 
 class KeyView(msgspec.Struct, frozen=True):
-    """``GET /v1/leases/{id}/key``: what opens ``GET /v1/slice`` for that lease, and nothing else."""
+    """``GET /v1/leases/{id}/key``: what opens ``GET /v1/slice`` for the lease, and no more."""
 
     lease_id: str
     key: str

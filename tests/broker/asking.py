@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 
@@ -29,12 +31,19 @@ def connected(path: Path | str) -> socket.socket:
     return connection
 
 
-def say(path: Path, method: str, target: str, body: object = None) -> tuple[int, Any]:
+def say(
+    path: Path,
+    method: str,
+    target: str,
+    body: object = None,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[int, Any]:
     """One request; status and decoded answer. A body that is no bytes goes as JSON."""
     knock = Knock(path)
     try:
         raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        knock.request(method, target, raw)
+        given = {name: value.encode() for name, value in headers.items()}
+        knock.request(method, target, raw, given)
         answer = knock.getresponse()
         return answer.status, json.loads(answer.read())
     finally:

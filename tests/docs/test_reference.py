@@ -78,7 +78,7 @@ def requests(path: str, handler: type[RequestHandler]) -> Iterator[str]:
 
 def door_requests() -> Iterator[str]:
     """Yield what the broker's door answers."""
-    closed = Door(types.SimpleNamespace(settings=Settings()), driver=None)  # type: ignore[arg-type]  # asks for no more until it is opened
+    closed = Door(types.SimpleNamespace(settings=Settings()), driver=None, keys=None)  # type: ignore[arg-type]  # asks for no more until it is opened
     application = closed._server.request_callback
     assert isinstance(application, Application)
     for rule in application.wildcard_router.rules:

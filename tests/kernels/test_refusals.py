@@ -48,16 +48,18 @@ def test_the_slice_wins_over_what_the_spec_or_the_server_set() -> None:
         "JUPYTER_MIG_SIMULATED": "1",
         "JUPYTER_DEFAULT_PROVISIONER_NAME": "mig-provisioner",
     }
-    after = with_slice(before, SLICE, lease_id="L", socket=Path("/run/s"), simulated=False)
+    after = with_slice(before, SLICE, lease_id="L", key="K", socket=Path("/run/s"), simulated=False)
     assert after == {
         "PATH": "/bin",
         "CUDA_VISIBLE_DEVICES": "MIG-1",
         "NVIDIA_VISIBLE_DEVICES": "MIG-1",
         "JUPYTER_MIG_UUID": "MIG-1",
         "JUPYTER_MIG_LEASE": "L",
+        "JUPYTER_MIG_KEY": "K",
         "JUPYTER_MIG_PROFILE": "1g.5gb",
         "JUPYTER_MIG_MEMORY_BYTES": str(5 << 30),
         "JUPYTER_MIG_GPU": "NVIDIA A100",
+        "JUPYTER_MIG_GPU_INDEX": "0",
         "JUPYTER_MIG_SOCKET": "/run/s",
     }
     assert before["CUDA_VISIBLE_DEVICES"] == "0"
@@ -65,8 +67,9 @@ def test_the_slice_wins_over_what_the_spec_or_the_server_set() -> None:
 
 def test_a_simulated_slice_says_so_to_the_kernel() -> None:
     """Programs can tell, and the demo does."""
-    after = with_slice({}, SLICE, lease_id="L", socket=Path("/run/s"), simulated=True)
+    after = with_slice({}, SLICE, lease_id="L", key="", socket=Path("/run/s"), simulated=True)
     assert after["JUPYTER_MIG_SIMULATED"] == "1"
+    assert "JUPYTER_MIG_KEY" not in after
 
 
 def _logged(error: BaseException, text: str) -> None:

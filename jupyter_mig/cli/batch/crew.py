@@ -150,6 +150,7 @@ class Crew:
             os.environ,
             lease.slice,
             lease_id=lease.lease_id,
+            key=await self._client.key(lease.lease_id),
             socket=self._client.socket,
             simulated=self._settings.simulated,
         )
