@@ -56,6 +56,11 @@ class Hardware:
         self._offers_unknown = offers_unknown
         self._claims = Claims()
 
+    @property
+    def locked(self) -> Mapping[str, tuple[str, ...]]:
+        """The device nodes that are locked now, by instance."""
+        return self._claims.nodes
+
     def carry_out(self, action: Action) -> AnyEvent | None:
         """Do it; the event that answers it, if one does."""
         name = type(action).__name__
@@ -177,7 +182,7 @@ class Hardware:
     def lock(self, action: actions.LockInstance) -> None:
         """Lock an instance again that a lease has held since before this broker."""
         try:
-            self._claims.take(action.instance_id, self._nodes(action))
+            self._claims.join(action.instance_id, self._nodes(action))
         except errors.DriverError as error:
             # The lease stays: its holder lives, and the lock only tells other users' brokers.
             log.warning("instance=%s is held without a lock: %s", action.instance_id, error)

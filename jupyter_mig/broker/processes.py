@@ -57,13 +57,15 @@ def descends(process: Process, ancestor_pid: int) -> bool:
 
 
 def openers(paths: tuple[Path, ...]) -> frozenset[int]:
-    """The pids that have one of ``paths`` open, this process aside, as far as we may look."""
+    """The pids that have one of ``paths`` open, this process aside, as far as we may look.
+
+    Open only to hold a lock does not count: whatever a kernel starts inherits its lock, to edit a
+    file as well as to compute.
+    """
     wanted = {str(path) for path in paths}
     if not wanted:
         return frozenset()
-    return frozenset(
-        pid for pid in _pids() if pid != os.getpid() and not wanted.isdisjoint(_open_files(pid))
-    )
+    return frozenset(pid for pid in _pids() if pid != os.getpid() and _opened(pid, wanted))
 
 
 def lockers(paths: tuple[Path, ...]) -> frozenset[int]:
@@ -97,14 +99,21 @@ def _pids() -> Iterator[int]:
     return (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
 
 
-def _open_files(pid: int) -> set[str]:
-    found = set()
+def _opened(pid: int, wanted: set[str]) -> bool:
+    """Whether a process has one of the files open, for more than a lock."""
     # Other users' processes, and those that just ended, do not let us look.
     with suppress(PermissionError, FileNotFoundError, ProcessLookupError):
         for link in (PROC / str(pid) / "fd").iterdir():
             with suppress(FileNotFoundError, ProcessLookupError):
-                found.add(str(link.readlink()))
-    return found
+                if str(link.readlink()) in wanted and not _holds_lock(pid, link.name):
+                    return True
+    return False
+
+
+def _holds_lock(pid: int, descriptor: str) -> bool:
+    """Whether a lock is held through an open file, whoever took it (proc_pid_fdinfo(5))."""
+    text = (PROC / str(pid) / "fdinfo" / descriptor).read_text(encoding="ascii")
+    return any(line.startswith("lock:") for line in text.splitlines())
 
 
 def boot_id() -> str:

@@ -66,7 +66,14 @@ class Route(tornado.web.RequestHandler):
     def views(self) -> Views:
         """The state now, as the asker may see it."""
         service = self.service
-        return Views(service.state, service.rules, service.clock(), self.peer.uid, service.stocks)
+        return Views(
+            service.state,
+            service.rules,
+            service.clock(),
+            self.peer.uid,
+            service.stocks,
+            locked=service.locked,
+        )
 
     def refusals(self) -> Refusals:
         """The refusals as they read now."""

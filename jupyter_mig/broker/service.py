@@ -109,6 +109,11 @@ class Service:
         return self._hardware.stocks
 
     @property
+    def locked(self) -> Mapping[str, tuple[str, ...]]:
+        """The device nodes that are locked now, by instance."""
+        return self._hardware.locked
+
+    @property
     def watches_anybody(self) -> bool:
         """Whether a process lives on which a lease hangs."""
         return self._holders.anybody_lives

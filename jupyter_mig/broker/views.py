@@ -45,7 +45,8 @@ def broker_view(driver: HardwarePort) -> BrokerView:
 
 class Views:
     """The state as one user may see it at ``now`` (seconds on the ledger's clock). ``stocks`` is
-    what GPUs had to offer when last seen, by UUID.
+    what GPUs had to offer when last seen, by UUID, ``locked`` the device nodes that are locked now,
+    by instance.
     """
 
     def __init__(
@@ -55,12 +56,15 @@ class Views:
         now: float,
         viewer: int,
         stocks: Mapping[str, Stock] = MappingProxyType({}),
+        *,
+        locked: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     ) -> None:
         self._state = state
         self._rules = rules
         self._now = now
         self._viewer = viewer
         self._stocks = stocks
+        self._locked = locked
 
     def lease(self, lease: Lease) -> LeaseView:
         """One lease of the viewer's."""
@@ -142,6 +146,7 @@ class Views:
             gi_id=place.identity.gi_id,
             start=place.spec.start,
             whole_gpu=place.identity.is_gpu,
+            access_nodes=self._locked.get(place.instance_id, ()),
         )
 
     def _refusal(self, lease: Lease) -> ErrorBody | None:

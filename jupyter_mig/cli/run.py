@@ -23,6 +23,7 @@ from jupyter_mig.cli.notice import Notice
 from jupyter_mig.cli.program import CannotRun, become, find, label
 from jupyter_mig.cli.terminal import of
 from jupyter_mig.client import Client, Settings, place
+from jupyter_mig.client.locks import lock
 from jupyter_mig.client.starter import Starter
 from jupyter_mig.errors import LeaseEnded
 from jupyter_mig.kernels.environment import with_slice
@@ -86,7 +87,7 @@ def environment(request: LeaseRequest) -> dict[str, str]:
     """The environment in which this process has a slice, however long that takes."""
     settings = Settings.from_environment(os.environ)
 
-    async def obtain(client: Client) -> tuple[Client, LeaseView]:
+    async def obtain(client: Client) -> tuple[Client, LeaseView, str]:
         for line in heading(of(sys.stderr), simulated=settings.simulated):
             print(line, file=sys.stderr)
         with closing(Notice(sys.stderr)) as notice:

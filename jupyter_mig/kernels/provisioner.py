@@ -30,6 +30,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Float, TraitError, Unicode, default
 
 from jupyter_mig.client import Client, Settings
+from jupyter_mig.client.locks import locked
 from jupyter_mig.errors import (
     JupyterMigError,
     LeaseEnded,
@@ -266,7 +267,9 @@ class MIGProvisioner(LocalProvisioner):
         Raises :class:`StartRefused` if the lease is over by then; the process is gone again.
         """
         try:
-            connection_info = await super().launch_kernel(cmd, **kwargs)
+            with locked(self.lease.slice if self.lease else None) as files:
+                inherited = (*kwargs.pop("pass_fds", ()), *files)
+                connection_info = await super().launch_kernel(cmd, pass_fds=inherited, **kwargs)
             if self._sliced:
                 await self._bind()
         except BaseException as error:

@@ -71,6 +71,8 @@ class SliceView(msgspec.Struct, frozen=True):
     """The slice a lease holds. ``mig_uuid`` is what goes into ``CUDA_VISIBLE_DEVICES``.
 
     A whole GPU (``whole_gpu``) has its own UUID there, and NVML's number for "none" as ``gi_id``.
+    ``access_nodes`` are the device nodes that the broker has locked for it: whatever is started on
+    the slice locks them too, shared.
     """
 
     mig_uuid: str
@@ -83,6 +85,7 @@ class SliceView(msgspec.Struct, frozen=True):
     gi_id: int
     start: int | None = None
     whole_gpu: bool = False
+    access_nodes: tuple[str, ...] = ()
 
 
 class SizeCount(msgspec.Struct, frozen=True):

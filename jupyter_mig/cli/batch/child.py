@@ -23,13 +23,17 @@ class Child:
 
     @classmethod
     async def start(
-        cls, command: Sequence[str], environ: Mapping[str, str], outlets: tuple[int, int]
+        cls,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        outlets: tuple[int, int],
+        files: tuple[int, ...] = (),
     ) -> Child:
-        """Start the process, which then waits for :meth:`go`."""
+        """Start the process, which inherits ``files`` and then waits for :meth:`go`."""
         out, err = outlets
         process = await asyncio.create_subprocess_exec(
             "/bin/sh", "-c", _GO, command[0], *command,
-            env=environ, stdin=PIPE, stdout=out, stderr=err, start_new_session=True,
+            env=environ, stdin=PIPE, stdout=out, stderr=err, start_new_session=True, pass_fds=files,
         )  # fmt: skip
         return cls(process)
 

@@ -21,6 +21,7 @@ from jupyter_mig.cli.cells import printable
 from jupyter_mig.cli.measures import counted, duration
 from jupyter_mig.cli.program import label
 from jupyter_mig.client import Client, Settings
+from jupyter_mig.client.locks import locked
 from jupyter_mig.kernels.environment import with_slice
 from jupyter_mig.wire.messages import LeaseRequest, LeaseView
 
@@ -156,7 +157,8 @@ class Crew:
         )
         outcome = msgspec.structs.replace(outcome, size=lease.slice.profile)
         async with self._outlet.opened(job.number) as outlets:
-            child = await Child.start(job.command, environ, outlets)
+            with locked(lease.slice) as files:
+                child = await Child.start(job.command, environ, outlets, files)
             self._children.add(child)
             try:
                 return await self._watch(child, lease, outcome)
