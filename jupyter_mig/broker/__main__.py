@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from jupyter_mig.broker.agent import Agent
+from jupyter_mig.broker.settings import Settings
 
 
 def main(arguments: list[str]) -> int:
@@ -16,8 +17,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--driver", required=True, help="nvml, or simulated: and a node")
     parser.add_argument("--inventory", default="auto", help="such as: dynamic:0 static")
     parser.add_argument("--visible", default="", help="lines of NAME=value")
+    parser.add_argument("--dcgm-exporter", default="", help="http://127.0.0.1:9400/metrics")
+    parser.add_argument("--keep-reading", type=float, default=15.0, help="seconds; 0 is never")
     chosen = parser.parse_args(arguments)
-    return Agent(chosen.place, chosen.driver, chosen.inventory, chosen.visible).run()
+    settings = Settings(keep_reading=chosen.keep_reading, dcgm_exporter=chosen.dcgm_exporter)
+    return Agent(
+        chosen.place, chosen.driver, chosen.inventory, chosen.visible, settings=settings
+    ).run()
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from tornado.iostream import IOStream
 from tornado.netutil import bind_unix_socket
 from tornado.web import Application, RequestHandler
 
+from jupyter_mig.broker.gauges import Gauges
 from jupyter_mig.broker.history_route import HistoryRoute
 from jupyter_mig.broker.keys import Keys
 from jupyter_mig.broker.lease_routes import (
@@ -49,7 +50,6 @@ from jupyter_mig.broker.readings_route import ReadingsRoute
 from jupyter_mig.broker.routes import BrokerRoute, NodeRoute, NowhereRoute
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.slice_route import SliceRoute
-from jupyter_mig.metrics.sampler import Sampler
 from jupyter_mig.nvml.port import HardwarePort
 
 log = logging.getLogger(__name__)
@@ -90,14 +90,15 @@ class Door:
     """The open door. Construct it on the service's loop once the service has started."""
 
     def __init__(self, service: Service, driver: HardwarePort, keys: Keys) -> None:
+        self._gauges = Gauges(service, driver)
         given = {"service": service, "driver": driver, "uid": os.getuid()}
-        metered = {**given, "sampler": Sampler(driver)}
+        gauged = {**given, "gauges": self._gauges}
         routes = [
             (r"/v1/?", BrokerRoute, given),
             (r"/v1/node", NodeRoute, given),
-            (r"/v1/readings", ReadingsRoute, metered),
-            (r"/v1/slice", SliceRoute, {**metered, "keys": keys}),
-            (r"/v1/history", HistoryRoute, given),
+            (r"/v1/readings", ReadingsRoute, gauged),
+            (r"/v1/slice", SliceRoute, {**gauged, "keys": keys}),
+            (r"/v1/history", HistoryRoute, gauged),
             (r"/v1/plan", PlanRoute, given),
             (r"/v1/leases", LeasesRoute, given),
             (r"/v1/batches", BatchesRoute, given),
@@ -135,10 +136,12 @@ class Door:
         """Listen at ``path``, for this user alone. What is left of an older socket is replaced."""
         listening: socket.socket = bind_unix_socket(str(path), mode=0o600, backlog=BACKLOG)
         self._server.add_socket(listening)
+        self._gauges.start()
 
     async def close(self) -> None:
         """Accept nobody any more and hang up on everybody."""
         self._server.stop()
+        await self._gauges.stop()
         await self._server.close_all_connections()
 
 

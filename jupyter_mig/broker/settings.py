@@ -15,6 +15,9 @@ class Settings(msgspec.Struct, frozen=True):
     ``stop``: how long a broker that was told to end waits for driver calls under way.
     ``request``: how long a request may take to arrive.
     ``longest_wait``: how long an answer may be held back, whatever the asker says.
+    ``keep_reading``: how often slices are read while a lease is held and nobody looks; 0 is never.
+    ``dcgm_exporter``: the address of a dcgm-exporter, for the utilization of slices that NVML
+    cannot tell; empty where there is none (no seconds).
     ``snapshot_every``: after how many events the log is shortened (a count).
     """
 
@@ -25,4 +28,6 @@ class Settings(msgspec.Struct, frozen=True):
     stop: float = 10.0
     request: float = 30.0
     longest_wait: float = 60.0
+    keep_reading: float = 15.0
+    dcgm_exporter: str = ""
     snapshot_every: int = 1000

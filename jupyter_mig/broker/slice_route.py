@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from jupyter_mig import errors
+from jupyter_mig.broker.gauges import Gauges
 from jupyter_mig.broker.keys import Keys
 from jupyter_mig.broker.readings_route import ReadingsRoute
 from jupyter_mig.broker.service import Service
 from jupyter_mig.core.leases import Lease, LeaseState
-from jupyter_mig.metrics.sampler import Sampler
 from jupyter_mig.nvml.port import HardwarePort
 from jupyter_mig.wire.messages import ReadingsView, SliceNowView
 
@@ -20,10 +20,10 @@ class SliceRoute(ReadingsRoute):
     keys: Keys
 
     def initialize(  # type: ignore[override]  # Tornado hands over what each route was made with
-        self, service: Service, driver: HardwarePort, uid: int, sampler: Sampler, keys: Keys
+        self, service: Service, driver: HardwarePort, uid: int, gauges: Gauges, keys: Keys
     ) -> None:
         """Tornado hands over what the route was made with. Called for each request."""
-        super().initialize(service, driver, uid, sampler)
+        super().initialize(service, driver, uid, gauges)
         self.keys = keys
 
     async def get(self) -> None:
@@ -45,6 +45,7 @@ class SliceRoute(ReadingsRoute):
             gpu=gpus.get(place.spec.gpu_uuid) if place else None,
             simulated=readings.simulated,
             age_seconds=readings.age_seconds,
+            points=self.gauges.history(lease.lease_id),
         )
 
     def _opened(self) -> Lease:

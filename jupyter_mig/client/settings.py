@@ -11,6 +11,8 @@ DRIVER_VARIABLE = "JUPYTER_MIG_DRIVER"
 SOCKET_VARIABLE = "JUPYTER_MIG_SOCKET"
 RUNTIME_VARIABLE = "XDG_RUNTIME_DIR"
 INVENTORY_VARIABLE = "JUPYTER_MIG_INVENTORY"
+EXPORTER_VARIABLE = "JUPYTER_MIG_DCGM_EXPORTER"
+KEEP_READING_VARIABLE = "JUPYTER_MIG_KEEP_READING"
 VISIBLE_VARIABLES = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
 
 
@@ -22,6 +24,8 @@ class Settings(msgspec.Struct, frozen=True):
     user's processes keep their sockets. ``inventory`` says where slices come from, such as
     ``dynamic:0 static``. ``visible_devices`` tells apart jobs that may use different GPUs: lines
     of ``NAME=value`` for the variables that are set (an empty one is not an absent one).
+    ``dcgm_exporter`` is where a broker that is started finds a dcgm-exporter, ``keep_reading`` how
+    often, in seconds, it reads slices when nobody looks; both as they were written.
     ``start_seconds`` bounds the wait for a broker that is being started, ``answer_seconds`` that
     for an answer beyond what the broker was asked to hold it back.
     """
@@ -31,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True):
     runtime_directory: Path | None = None
     inventory: str = "auto"
     visible_devices: str = ""
+    dcgm_exporter: str = ""
+    keep_reading: str = "15"
     start_seconds: float = 30.0
     answer_seconds: float = 30.0
 
@@ -44,6 +50,8 @@ class Settings(msgspec.Struct, frozen=True):
             socket=Path(socket) if socket else None,
             runtime_directory=Path(runtime) if runtime else None,
             inventory=environ.get(INVENTORY_VARIABLE) or "auto",
+            dcgm_exporter=environ.get(EXPORTER_VARIABLE) or "",
+            keep_reading=environ.get(KEEP_READING_VARIABLE) or "15",
             visible_devices="\n".join(
                 f"{name}={environ[name]}" for name in VISIBLE_VARIABLES if name in environ
             ),

@@ -41,6 +41,8 @@ class Starter:
             *(*command, "--place", str(directory), "--driver", settings.driver),
             f"--inventory={settings.inventory}",
             f"--visible={settings.visible_devices}",
+            f"--dcgm-exporter={settings.dcgm_exporter}",
+            f"--keep-reading={settings.keep_reading}",
         )
         self._socket = directory / meeting.SOCKET
 

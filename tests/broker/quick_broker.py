@@ -42,6 +42,8 @@ def main() -> int:
     parser.add_argument("--driver", required=True)
     parser.add_argument("--inventory", default="auto")
     parser.add_argument("--visible", default="")
+    parser.add_argument("--dcgm-exporter", default="")
+    parser.add_argument("--keep-reading", type=float, default=15.0)
     given = parser.parse_args()
     file = given.place / "orders.json"
     orders = msgspec.json.decode(file.read_bytes())
@@ -57,7 +59,13 @@ def main() -> int:
             retry_first=0.02,
             term_grace=0.2,
         ),
-        Settings(idle=orders["idle"], write_retry=0.1, observe=orders["observe"]),
+        Settings(
+            idle=orders["idle"],
+            write_retry=0.1,
+            observe=orders["observe"],
+            keep_reading=given.keep_reading,
+            dcgm_exporter=given.dcgm_exporter,
+        ),
         KillAt(orders["kill_at"]),
     ).run()
 

@@ -13,7 +13,7 @@ def test_without_variables_it_is_the_real_driver() -> None:
 
 
 def test_variables_are_taken_as_they_are() -> None:
-    """Driver, socket, runtime directory and visible devices each have their variable."""
+    """Driver, socket, runtime directory, visible devices, readings: each has its variable."""
     settings = Settings.from_environment(
         {
             "JUPYTER_MIG_DRIVER": "simulated:1xA30",
@@ -21,6 +21,8 @@ def test_variables_are_taken_as_they_are() -> None:
             "XDG_RUNTIME_DIR": "/run/user/7",
             "CUDA_VISIBLE_DEVICES": "0,1",
             "JUPYTER_MIG_INVENTORY": "dynamic:0",
+            "JUPYTER_MIG_DCGM_EXPORTER": "http://127.0.0.1:9400/metrics",
+            "JUPYTER_MIG_KEEP_READING": "0",
         }
     )
     assert settings.simulated
@@ -28,11 +30,14 @@ def test_variables_are_taken_as_they_are() -> None:
     assert settings.runtime_directory == Path("/run/user/7")
     assert settings.visible_devices == "CUDA_VISIBLE_DEVICES=0,1"
     assert settings.inventory == "dynamic:0"
+    assert settings.dcgm_exporter == "http://127.0.0.1:9400/metrics"
+    assert settings.keep_reading == "0"
 
 
 def test_an_empty_variable_is_none() -> None:
     """``JUPYTER_MIG_SOCKET= jupyter lab`` means no socket, not one at the empty path."""
-    names = ("JUPYTER_MIG_DRIVER", "JUPYTER_MIG_INVENTORY", "JUPYTER_MIG_SOCKET", "XDG_RUNTIME_DIR")
+    ours = ("DRIVER", "INVENTORY", "SOCKET", "DCGM_EXPORTER", "KEEP_READING")
+    names = (*(f"JUPYTER_MIG_{name}" for name in ours), "XDG_RUNTIME_DIR")
     assert Settings.from_environment(dict.fromkeys(names, "")) == Settings.from_environment({})
 
 
