@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import combinations
 
-from jupyter_mig.core import line
+from jupyter_mig.core import supply
 from jupyter_mig.core.leases import USABLE, WITH_INSTANCE, Lease, LeaseState
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import Parking, Place, PlaceState, State
@@ -122,11 +122,11 @@ def _line_in_order(state: State, rules: Rules) -> None:
 
 
 def _nothing_free_for(state: State, rules: Rules, lease: Lease) -> None:
-    mine = line.keys(state, lease)
-    for name in line.wanted(state, rules, lease.size):
-        free = next(line.idle(state, name, lease.owner, mine), None)
+    mine = supply.keys(state, lease)
+    for name in supply.wanted(state, rules, lease.size):
+        free = next(supply.idle(state, name, lease.owner, mine), None)
         _require(free is None, f"{lease.lease_id} waits beside idle {name}")
-        for candidate in line.candidates(state, name, mine):
+        for candidate in supply.candidates(state, name, mine):
             _require(
                 not candidate.occupancy.room(candidate.profile),
                 f"{lease.lease_id} waits beside room for {name}",

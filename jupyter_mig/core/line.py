@@ -8,112 +8,19 @@ Rules of service, in order:
    room that could not help. Room parked for a request is its own.
 3. A request takes, of the profiles that satisfy it, the smallest for which there is room: an
    existing instance (warm or static) before a new one, a new one before clearing warm ones away.
+4. Requests made together are planned together, once, when their turn comes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from jupyter_mig.core import sizes
+from jupyter_mig.core import batches
 from jupyter_mig.core.actions import ClaimInstance, CreateInstance
 from jupyter_mig.core.geometry import Profile, Spec
 from jupyter_mig.core.leases import Lease, Trigger
-from jupyter_mig.core.placement import Candidate, choose
 from jupyter_mig.core.rules import Rules
-from jupyter_mig.core.state import GpuState, Parking, Place, PlaceState, State
+from jupyter_mig.core.state import Parking, Place, PlaceState, State
+from jupyter_mig.core.supply import NOTHING, candidates, idle, keys, wanted
 from jupyter_mig.core.turn import Turn
-
-_NOTHING: frozenset[str] = frozenset()
-
-
-def offers(state: State) -> Iterator[sizes.Offer]:
-    """Every profile that could be had on this node, now or later."""
-    for gpu in state.gpus.values():
-        if gpu.creates:
-            for profile in gpu.gpu.geometry.profiles:
-                if profile.starts:
-                    yield sizes.Offer(profile.name, profile.memory_bytes, profile.width)
-    for place in state.instances.values():
-        if not place.ours and place.state is not PlaceState.OUTSIDE:
-            yield sizes.Offer(place.profile_name, place.memory_bytes)
-
-
-def wanted(state: State, rules: Rules, size: str) -> list[str]:
-    """The profiles that satisfy ``size`` on this node, the smallest first."""
-    return sizes.preferences(sizes.parse(size, rules.names), offers(state))
-
-
-def offered(state: State, rules: Rules, size: str) -> bool:
-    """Whether this node has the size at all."""
-    return bool(wanted(state, rules, size))
-
-
-def width(state: State, rules: Rules, size: str) -> float:
-    """How much of a GPU the size takes, for planning a batch largest first."""
-    names = wanted(state, rules, size)
-    return max(
-        (
-            profile.width / gpu.gpu.geometry.units
-            for gpu in state.gpus.values()
-            for profile in gpu.gpu.geometry.profiles
-            if names and profile.name == names[0] and profile.starts
-        ),
-        default=0.0,
-    )
-
-
-def keys(state: State, lease: Lease) -> frozenset[str]:
-    """The parkings a lease may use: its own, and that of the resize it is part of."""
-    parking = state.parkings.get(lease.instead_of)
-    mine = parking is not None and parking.owner == lease.owner
-    return frozenset({lease.lease_id, lease.instead_of} if mine else {lease.lease_id})
-
-
-def candidates(
-    state: State,
-    name: str,
-    keys: frozenset[str],
-    without: frozenset[str] = _NOTHING,
-    closed: frozenset[str] = _NOTHING,
-) -> Iterator[Candidate]:
-    """GPUs on which an instance of profile ``name`` might be made, those in ``closed`` apart."""
-    for uuid, gpu in state.gpus.items():
-        profile = gpu.gpu.geometry.by_name.get(name)
-        if profile is not None and profile.starts and _usable(gpu) and uuid not in closed:
-            occupancy = state.occupancy(uuid, without=without, keys=keys)
-            yield Candidate(uuid, gpu.gpu.index, profile, occupancy)
-
-
-def _usable(gpu: GpuState) -> bool:
-    return gpu.creates and gpu.trusted and not gpu.problem
-
-
-def idle(
-    state: State, name: str, owner: int, keys: frozenset[str], closed: frozenset[str] = _NOTHING
-) -> Iterator[Place]:
-    """Existing instances of profile ``name`` that ``owner`` may be given, unless the name or their
-    GPU is in ``closed``.
-    """
-    kept = {
-        instance_id
-        for parking in state.parkings.values()
-        if parking.key not in keys
-        for instance_id in parking.instances
-    }
-    for place in state.instances.values():
-        if (
-            place.profile_name == name
-            and place.instance_id not in kept
-            and closed.isdisjoint((name, place.spec.gpu_uuid))
-            and _on_offer(state, place, owner)
-        ):
-            yield place
-
-
-def _on_offer(state: State, place: Place, owner: int) -> bool:
-    gpu = state.gpus[place.spec.gpu_uuid]
-    quiet = place.state is PlaceState.IDLE and not place.busy and place.retry_at is None
-    return quiet and place.warm_owner in (None, owner) and gpu.trusted and not gpu.problem
 
 
 def serve(turn: Turn) -> None:
@@ -130,18 +37,26 @@ def _serve_each(turn: Turn) -> None:
     """Try everybody once, but nobody who wants what an elder could not have: room only shrinks
     meanwhile.
     """
-    closed = _NOTHING
+    closed = NOTHING
     in_vain: set[tuple[str, int | None]] = set()
     owners = {place.warm_owner for place in turn.state.instances.values()}
     for lease in turn.state.waiting():
+        if turn.batch and lease is turn.batch[0]:
+            _plan_batch(turn, closed)
         wish = (lease.size, lease.owner if lease.owner in owners else None)
         privileged = not keys(turn.state, lease).isdisjoint(turn.state.parkings)
         if wish in in_vain and not privileged:
             continue
-        if not _place(turn, lease, _NOTHING if privileged else closed):
+        if not _place(turn, lease, NOTHING if privileged else closed):
             in_vain.add(wish)
             if turn.now - lease.requested_at >= turn.rules.overtake:
                 closed |= _of_use(turn.state, turn.rules, lease.size)
+
+
+def _plan_batch(turn: Turn, closed: frozenset[str]) -> None:
+    batch, turn.batch = turn.batch, []
+    if len(batch) > 1 and not turn.choices:
+        batches.plan(turn, batch, closed)
 
 
 def _of_use(state: State, rules: Rules, size: str) -> frozenset[str]:
@@ -175,7 +90,7 @@ def _take_idle(turn: Turn, lease: Lease, name: str, closed: frozenset[str]) -> b
 
 def _make(turn: Turn, lease: Lease, name: str, closed: frozenset[str]) -> bool:
     mine = keys(turn.state, lease)
-    spec = choose(candidates(turn.state, name, mine, closed=closed))
+    spec = turn.choices.take(lease.lease_id, candidates(turn.state, name, mine, closed=closed))
     if spec is None:
         return False
     profile = turn.state.gpus[spec.gpu_uuid].gpu.geometry.by_id[spec.profile_id]
@@ -212,7 +127,8 @@ def _clear_warm(turn: Turn, lease: Lease, name: str, closed: frozenset[str]) -> 
     if lease.lease_id in turn.state.parkings:
         return True
     mine = keys(turn.state, lease)
-    spec = choose(candidates(turn.state, name, mine, frozenset(_warm(turn.state)), closed))
+    away = frozenset(_warm(turn.state))
+    spec = turn.choices.take(lease.lease_id, candidates(turn.state, name, mine, away, closed))
     if spec is None:
         return False
     parking = Parking(lease.lease_id, lease.owner, lease.size, turn.now + turn.rules.park)
@@ -263,11 +179,12 @@ def _room_beside(turn: Turn, parking: Parking, old: Place) -> Spec | None:
         if existing is not None:
             parking.instances = (existing.instance_id,)
             return existing.spec
-        spec = choose(candidates(turn.state, name, mine, away))
+        spec = turn.choices.take(parking.key, candidates(turn.state, name, mine, away))
         if spec is not None:
             return spec
     for name in names:
-        spec = choose(candidates(turn.state, name, mine, away.union(_warm(turn.state))))
+        cleared = candidates(turn.state, name, mine, away.union(_warm(turn.state)))
+        spec = turn.choices.take(parking.key, cleared)
         if spec is not None:
             _clear(turn, spec)
             return spec

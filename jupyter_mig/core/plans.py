@@ -9,7 +9,7 @@ from enum import Enum
 
 import msgspec
 
-from jupyter_mig.core import line
+from jupyter_mig.core import supply
 from jupyter_mig.core.events import Ask, SlicesRequested
 from jupyter_mig.core.leases import Holder, Lease
 from jupyter_mig.core.ledger import Ledger
@@ -74,8 +74,8 @@ def empty(
 
 def shortage(state: State, rules: Rules, size: str) -> Shortage:
     """Why nobody in ``state`` can have another of that size."""
-    names = line.wanted(state, rules, size)
-    found = [one for name in names for one in line.candidates(state, name, _NO_KEYS)]
+    names = supply.wanted(state, rules, size)
+    found = [one for name in names for one in supply.candidates(state, name, _NO_KEYS)]
     if not found:
         return Shortage.IN_USE
     if any(one.occupancy.room(one.profile) for one in found):

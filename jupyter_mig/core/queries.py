@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from jupyter_mig.core import line, sizes
+from jupyter_mig.core import sizes, supply
 from jupyter_mig.core.leases import USABLE, Lease, LeaseState
 from jupyter_mig.core.placement import choose
 from jupyter_mig.core.rules import Rules
@@ -45,7 +45,7 @@ class InTheWay(msgspec.Struct, frozen=True):
 
 def sizes_offered(state: State, owner: int) -> list[SizeOffer]:
     """Every size this node has, in reading order, with what is free of it for ``owner``."""
-    names = {offer.name for offer in line.offers(state)}
+    names = {offer.name for offer in supply.offers(state)}
     return [_size(state, name, owner) for name in sorted(names, key=sizes.order)]
 
 
@@ -86,10 +86,10 @@ def _example(state: State, name: str) -> SizeOffer:
 
 def free(state: State, name: str, owner: int) -> int:
     """How many more of ``name`` could start now. Warm instances make way and count as room."""
-    existing = sum(1 for place in line.idle(state, name, owner, _NO_KEYS) if not place.ours)
+    existing = sum(1 for place in supply.idle(state, name, owner, _NO_KEYS) if not place.ours)
     return existing + sum(
         candidate.occupancy.room(candidate.profile)
-        for candidate in line.candidates(state, name, _NO_KEYS, _warm(state))
+        for candidate in supply.candidates(state, name, _NO_KEYS, _warm(state))
     )
 
 
@@ -110,7 +110,7 @@ def _total(state: State, name: str) -> int:
     )
     return existing + sum(
         candidate.occupancy.room(candidate.profile)
-        for candidate in line.candidates(state, name, frozenset(state.parkings), everything)
+        for candidate in supply.candidates(state, name, frozenset(state.parkings), everything)
     )
 
 
@@ -162,15 +162,15 @@ def _leaving(state: State) -> Iterator[tuple[float, Place]]:
 
 def _fits_without(state: State, rules: Rules, lease: Lease, gone: frozenset[str]) -> bool:
     """Whether the lease would have a place if those instances were away."""
-    mine = line.keys(state, lease)
-    names = line.wanted(state, rules, lease.size)
+    mine = supply.keys(state, lease)
+    names = supply.wanted(state, rules, lease.size)
     handed_back = {
         place.profile_name
         for place in state.instances.values()
         if place.instance_id in gone and not place.ours
     }
     return any(
-        name in handed_back or choose(line.candidates(state, name, mine, gone)) is not None
+        name in handed_back or choose(supply.candidates(state, name, mine, gone)) is not None
         for name in names
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jupyter_mig.core import line
+from jupyter_mig.core import line, supply
 from jupyter_mig.core.actions import Grant, Park, RefuseResize
 from jupyter_mig.core.events import (
     Ask,
@@ -22,15 +22,17 @@ _TAKEN_BACK = frozenset({LeaseState.DOOMED, LeaseState.DRAINING})
 
 def slices_requested(turn: Turn, event: SlicesRequested) -> None:
     """Put every ask in line, the largest first, so that a batch is planned well."""
-    for ask in sorted(event.asks, key=lambda ask: -line.width(turn.state, turn.rules, ask.size)):
+    for ask in sorted(event.asks, key=lambda ask: -supply.width(turn.state, turn.rules, ask.size)):
         known = _same_request(turn, ask)
         if known is not None:
             _adopt(turn, known, ask)
             continue
         lease = _new_lease(turn, ask)
         turn.state.leases[lease.lease_id] = lease
-        if not line.offered(turn.state, turn.rules, ask.size):
+        if not supply.offered(turn.state, turn.rules, ask.size):
             turn.end(lease, Trigger.END, EndReason.UNKNOWN_SIZE)
+        elif not ask.instead_of:  # that one has room of its own
+            turn.batch.append(lease)
 
 
 def _same_request(turn: Turn, ask: Ask) -> Lease | None:
@@ -80,7 +82,7 @@ def lease_bound(turn: Turn, event: LeaseBound) -> None:
         return
     lease.move(Trigger.BIND, turn.now)
     lease.kernel, lease.kernel_pid = event.kernel, event.kernel_pid
-    for key in line.keys(turn.state, lease):
+    for key in supply.keys(turn.state, lease):
         turn.state.parkings.pop(key, None)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from jupyter_mig.core.actions import (
     AnyAction,
     DestroyInstance,
@@ -10,6 +12,7 @@ from jupyter_mig.core.actions import (
     Refuse,
     ReturnInstance,
 )
+from jupyter_mig.core.choices import Choice, Choices
 from jupyter_mig.core.leases import EndReason, Lease, LeaseState, Trigger
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import Place, PlaceState, State
@@ -18,15 +21,19 @@ from jupyter_mig.core.state import Place, PlaceState, State
 class Turn:
     """What the topic modules share: state, rules, the time, and the steps that several of them
     take (ending a lease, letting go of an instance). ``passed`` is the seconds since the event
-    before.
+    before, ``batch`` the requests that were made together in this turn and not yet served.
     """
 
-    def __init__(self, state: State, rules: Rules, passed: float) -> None:
+    def __init__(
+        self, state: State, rules: Rules, passed: float, chosen: Iterable[Choice] = ()
+    ) -> None:
         self.state = state
         self.rules = rules
         self.now = state.now
         self.passed = passed
         self.actions: list[AnyAction] = []
+        self.choices = Choices(chosen)
+        self.batch: list[Lease] = []
 
     def do(self, action: AnyAction) -> None:
         """Give out an action."""

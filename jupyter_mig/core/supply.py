@@ -1,0 +1,103 @@
+"""What there is to be had: sizes, existing instances, room for new ones. Reading only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jupyter_mig.core import sizes
+from jupyter_mig.core.leases import Lease
+from jupyter_mig.core.placement import Candidate
+from jupyter_mig.core.rules import Rules
+from jupyter_mig.core.state import GpuState, Place, PlaceState, State
+
+NOTHING: frozenset[str] = frozenset()
+
+
+def offers(state: State) -> Iterator[sizes.Offer]:
+    """Every profile that could be had on this node, now or later."""
+    for gpu in state.gpus.values():
+        if gpu.creates:
+            for profile in gpu.gpu.geometry.profiles:
+                if profile.starts:
+                    yield sizes.Offer(profile.name, profile.memory_bytes, profile.width)
+    for place in state.instances.values():
+        if not place.ours and place.state is not PlaceState.OUTSIDE:
+            yield sizes.Offer(place.profile_name, place.memory_bytes)
+
+
+def wanted(state: State, rules: Rules, size: str) -> list[str]:
+    """The profiles that satisfy ``size`` on this node, the smallest first."""
+    return sizes.preferences(sizes.parse(size, rules.names), offers(state))
+
+
+def offered(state: State, rules: Rules, size: str) -> bool:
+    """Whether this node has the size at all."""
+    return bool(wanted(state, rules, size))
+
+
+def width(state: State, rules: Rules, size: str) -> float:
+    """How much of a GPU the size takes, for planning a batch largest first."""
+    names = wanted(state, rules, size)
+    return max(
+        (
+            profile.width / gpu.gpu.geometry.units
+            for gpu in state.gpus.values()
+            for profile in gpu.gpu.geometry.profiles
+            if names and profile.name == names[0] and profile.starts
+        ),
+        default=0.0,
+    )
+
+
+def keys(state: State, lease: Lease) -> frozenset[str]:
+    """The parkings a lease may use: its own, and that of the resize it is part of."""
+    parking = state.parkings.get(lease.instead_of)
+    mine = parking is not None and parking.owner == lease.owner
+    return frozenset({lease.lease_id, lease.instead_of} if mine else {lease.lease_id})
+
+
+def candidates(
+    state: State,
+    name: str,
+    keys: frozenset[str],
+    without: frozenset[str] = NOTHING,
+    closed: frozenset[str] = NOTHING,
+) -> Iterator[Candidate]:
+    """GPUs on which an instance of profile ``name`` might be made, those in ``closed`` apart."""
+    for uuid, gpu in state.gpus.items():
+        profile = gpu.gpu.geometry.by_name.get(name)
+        if profile is not None and profile.starts and _usable(gpu) and uuid not in closed:
+            occupancy = state.occupancy(uuid, without=without, keys=keys)
+            yield Candidate(uuid, gpu.gpu.index, profile, occupancy)
+
+
+def _usable(gpu: GpuState) -> bool:
+    return gpu.creates and gpu.trusted and not gpu.problem
+
+
+def idle(
+    state: State, name: str, owner: int, keys: frozenset[str], closed: frozenset[str] = NOTHING
+) -> Iterator[Place]:
+    """Existing instances of profile ``name`` that ``owner`` may be given, unless the name or their
+    GPU is in ``closed``.
+    """
+    kept = {
+        instance_id
+        for parking in state.parkings.values()
+        if parking.key not in keys
+        for instance_id in parking.instances
+    }
+    for place in state.instances.values():
+        if (
+            place.profile_name == name
+            and place.instance_id not in kept
+            and closed.isdisjoint((name, place.spec.gpu_uuid))
+            and _on_offer(state, place, owner)
+        ):
+            yield place
+
+
+def _on_offer(state: State, place: Place, owner: int) -> bool:
+    gpu = state.gpus[place.spec.gpu_uuid]
+    quiet = place.state is PlaceState.IDLE and not place.busy and place.retry_at is None
+    return quiet and place.warm_owner in (None, owner) and gpu.trusted and not gpu.problem
