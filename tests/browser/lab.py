@@ -51,6 +51,8 @@ class Lab:
         self.slice = page.locator(".jp-mig-Status")
         self.panel = page.locator(".jp-mig-Panel")
         self.output = self.notebook.locator(".jp-OutputArea-output")
+        self.size_button = self.notebook.locator(".jp-mig-Size-button")
+        self.size_menu = page.locator(".jp-mig-SizeMenu")
 
     def card(self, size: str) -> Locator:
         """The launcher's card for a notebook of that size."""
@@ -194,6 +196,8 @@ def _link_extension(user: Home) -> None:
     extensions = user.directory / "data" / "labextensions"
     extensions.mkdir(parents=True)
     (extensions / "jupyter-mig").symlink_to(EXTENSION)
+    # In a virtual environment Jupyter otherwise prefers what is installed there.
+    user.environ["JUPYTER_PREFER_ENV_PATH"] = "no"
 
 
 def _set(user: Home, plugin: str, settings: dict[str, object]) -> None:
