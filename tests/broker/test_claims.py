@@ -3,6 +3,7 @@ from __future__ import annotations
 import fcntl
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,60 @@ def test_a_kernel_without_a_list_of_locks_tells_of_none(
     with pytest.raises(errors.InUse):
         other.take("i1", nodes)
     one.close()
+
+
+def test_what_is_claimed_is_shared_with_its_users(nodes: tuple[Path, Path]) -> None:
+    """Their lock keeps others out when ours is gone, and does not keep us out."""
+    ours, theirs = Claims(), Claims()
+    ours.take("i1", nodes)
+    with nodes[1].open() as user:
+        fcntl.flock(user, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        ours.close()
+        with pytest.raises(errors.InUse):
+            theirs.take("i1", nodes)
+        ours.join("i1", nodes)
+        ours.join("i1", nodes)
+    with pytest.raises(errors.InUse):
+        theirs.take("i1", nodes)
+    assert ours.nodes == {"i1": tuple(map(str, nodes))}
+    ours.close()
+    theirs.take("i1", nodes)
+    theirs.close()
+
+
+def test_nobody_joins_who_is_not_of_the_house(nodes: tuple[Path, Path]) -> None:
+    """While somebody claims the instance, a broker that comes back is told so."""
+    with nodes[1].open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(errors.InUse, match="cap31"):
+            Claims().join("i1", nodes)
+    with nodes[0].open() as anybody:
+        fcntl.flock(anybody, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_those_who_leave_may_take_a_moment(nodes: tuple[Path, Path]) -> None:
+    """What was ours just now is waited for; what never was is refused at once."""
+    claims = Claims()
+    claims.take("i1", nodes)
+    with nodes[0].open() as leaving:
+        fcntl.flock(leaving, fcntl.LOCK_SH)
+        claims.drop("i1")
+        refused = threading.Event()
+
+        def leave() -> None:
+            refused.wait(10)
+            fcntl.flock(leaving, fcntl.LOCK_UN)
+
+        with pytest.raises(errors.InUse):
+            claims.take("i2", nodes)
+        thread = threading.Thread(target=leave)
+        thread.start()
+        threading.Timer(0.05, refused.set).start()
+        claims.take("i1", nodes)
+        assert refused.is_set()
+        thread.join()
+    claims.drop("i1")
+    with nodes[0].open() as staying:
+        fcntl.flock(staying, fcntl.LOCK_SH)
+        with pytest.raises(errors.InUse):
+            claims.take("i1", nodes)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -110,8 +111,34 @@ def test_two_users_brokers_do_not_claim_one_instance(home: Household) -> None:
     assert home.driver.access_paths(gpu_uuid, identity), "there is nothing to lock"
     assert mine.carry_out(claim) == events.InstanceClaimed("i1")
     assert isinstance(theirs.carry_out(claim), events.ClaimFailed)
-    theirs.carry_out(actions.LockInstance("i1", gpu_uuid, identity))
     mine.carry_out(actions.ReturnInstance("i1", gpu_uuid, identity))
+    assert theirs.carry_out(claim) == events.InstanceClaimed("i1")
+    theirs.close()
+
+
+def test_a_broker_that_comes_back_locks_beside_the_kernel(
+    home: Household, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The kernel's lock, which kept others out meanwhile, is no obstacle; a claim under way is."""
+    home.node.create(0, "1g.5gb")
+    back, theirs = hands(home, "static"), hands(home, "static")
+    seen = back.carry_out(actions.ObserveGpu(home.node.gpus[0].uuid))
+    assert isinstance(seen, events.GpuObserved)
+    gpu_uuid, identity = seen.gpu.uuid, seen.instances[0].identity
+    claim = actions.ClaimInstance("i1", gpu_uuid, identity)
+    again = actions.LockInstance("i1", gpu_uuid, identity)
+    (node, *_) = home.driver.access_paths(gpu_uuid, identity)
+    with node.open() as kernel:
+        fcntl.flock(kernel, fcntl.LOCK_EX)
+        back.carry_out(again)
+        assert "held without a lock" in caplog.text
+        assert back.locked == {}
+        fcntl.flock(kernel, fcntl.LOCK_SH)
+        assert isinstance(theirs.carry_out(claim), events.ClaimFailed)
+        back.carry_out(again)
+        assert str(node) in back.locked["i1"]
+    assert isinstance(theirs.carry_out(claim), events.ClaimFailed)
+    back.close()
     assert theirs.carry_out(claim) == events.InstanceClaimed("i1")
     theirs.close()
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -88,3 +89,17 @@ def test_the_boot_has_a_name() -> None:
     assert processes.boot_id() == processes.boot_id()
     assert len(processes.boot_id()) == 36
     assert time.monotonic() > 0
+
+
+def test_who_only_holds_a_lock_is_no_user_of_a_file(tmp_path: Path) -> None:
+    """Not with the lock of whoever started it; but with a second opening of its own it is."""
+    node = tmp_path / "nvidia-cap1"
+    node.touch()
+    with node.open() as lock, node.open() as file:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        with subprocess.Popen(["sleep", "60"], pass_fds=(lock.fileno(),)) as child:
+            assert processes.openers((node,)) == frozenset()
+            child.kill()
+        with subprocess.Popen(["sleep", "60"], stdin=file, pass_fds=(lock.fileno(),)) as child:
+            assert processes.openers((node,)) == {child.pid}
+            child.kill()
