@@ -6,7 +6,7 @@ import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 
 /** A notebook or console: what has a kernel. */
-type WithKernel = Widget & { readonly sessionContext: ISessionContext };
+export type WithKernel = Widget & { readonly sessionContext: ISessionContext };
 
 /** The notebook or console in front. */
 export class Front implements IDisposable {
@@ -84,6 +84,6 @@ export class Front implements IDisposable {
   private readonly _changed = new Signal<this, void>(this);
 }
 
-function hasKernel(widget: Widget): widget is WithKernel {
+export function hasKernel(widget: Widget): widget is WithKernel {
   return 'sessionContext' in widget;
 }

@@ -3,24 +3,19 @@ import * as React from 'react';
 
 import type { IBlock } from './geometry.js';
 import { blocks, freeShare, isPlaced, unitsOf } from './geometry.js';
-import type { Kernels } from './kernels.js';
 import type { Model } from './model.js';
+import type { IParts } from './parts.js';
 import type { IGpu, ILease, ISize } from './views.js';
 import { gibibytes, nameOf, shortNameOf } from './wording.js';
 
-interface IProps {
-  readonly trans: TranslationBundle;
-  readonly model: Model;
-  readonly kernels: Kernels;
-}
-
 /** The GPUs of the node, drawn to scale, and what is free of each size. */
-export function Gpus(props: IProps): React.JSX.Element {
+export function Gpus(props: IParts): React.JSX.Element {
   const { trans, model } = props;
-  const node = model.overview?.node;
-  if (node === undefined) {
+  const overview = model.overview;
+  if (overview === null) {
     return <></>;
   }
+  const { node, readingsNotAvailable } = overview;
   return (
     <section aria-label={trans.__('GPUs on this node')}>
       <h3>{trans.__('GPUs on this node')}</h3>
@@ -29,11 +24,16 @@ export function Gpus(props: IProps): React.JSX.Element {
         <Gpu key={gpu.uuid} gpu={gpu} {...props} />
       ))}
       <Sizes trans={trans} sizes={node.sizes} />
+      {readingsNotAvailable ? (
+        <p className="jp-mig-soft">
+          {trans.__('What they do could not be read: %1', readingsNotAvailable)}
+        </p>
+      ) : null}
     </section>
   );
 }
 
-function Gpu(props: IProps & { gpu: IGpu }): React.JSX.Element {
+function Gpu(props: IParts & { gpu: IGpu }): React.JSX.Element {
   const { trans, gpu } = props;
   const total = Number(gibibytes(gpu.memoryBytes));
   const free = Math.round(total * freeShare(gpu));
@@ -58,7 +58,8 @@ function Gpu(props: IProps & { gpu: IGpu }): React.JSX.Element {
           <Block key={block.start} {...props} block={block} />
         ))}
       </ul>
-      {gpu.problem ? <p className="jp-mig-problem">{gpu.problem}</p> : null}
+      <Shared {...props} />
+      <Remarks gpu={gpu} />
       {isPlaced(gpu) ? null : (
         <p className="jp-mig-soft">
           {trans.__('Where on the GPU they are is not known here: only their sizes are to scale.')}
@@ -68,7 +69,49 @@ function Gpu(props: IProps & { gpu: IGpu }): React.JSX.Element {
   );
 }
 
-function Block(props: IProps & { gpu: IGpu; block: IBlock }): React.JSX.Element {
+/** Power and temperature, which all slices of the GPU share. */
+function Shared(props: IParts & { gpu: IGpu }): React.JSX.Element | null {
+  const { trans, model, gpu } = props;
+  const reading = model.gpuReadingOf(gpu);
+  const parts = [
+    reading?.powerWatts == null ? '' : trans.__('%1 W', Math.round(reading.powerWatts)),
+    reading?.temperatureCelsius == null
+      ? ''
+      : trans.__('%1 °C', Math.round(reading.temperatureCelsius))
+  ].filter(Boolean);
+  if (reading === null || (parts.length === 0 && !reading.notAvailable)) {
+    return null;
+  }
+  return (
+    <p className="jp-mig-Gpu-shared jp-mig-soft jp-mig-number">
+      {parts.length === 0
+        ? trans.__('Power and temperature not available: %1', reading.notAvailable)
+        : trans.__('%1, shared by all slices', parts.join(' · '))}
+    </p>
+  );
+}
+
+/** What is wrong with the GPU, what to do about it, and what else there is to know. */
+function Remarks(props: { gpu: IGpu }): React.JSX.Element {
+  const { problem, nextStep, notes } = props.gpu;
+  return (
+    <>
+      {problem ? (
+        <div className="jp-mig-problem">
+          <p>{problem}</p>
+          {nextStep ? <p>{nextStep}</p> : null}
+        </div>
+      ) : null}
+      {notes.map(note => (
+        <p key={note} className="jp-mig-soft">
+          {note}
+        </p>
+      ))}
+    </>
+  );
+}
+
+function Block(props: IParts & { gpu: IGpu; block: IBlock }): React.JSX.Element {
   const { block, kernels, model } = props;
   const said = inWords(props.trans, props.gpu, block);
   const column = { gridColumn: `${block.start + 1} / span ${block.width}` };

@@ -1,11 +1,19 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
+import type { ISessionContext } from '@jupyterlab/apputils';
 import { Dialog, showDialog, showErrorMessage } from '@jupyterlab/apputils';
-import type { Session } from '@jupyterlab/services';
+import type { Kernel, Session } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
+import { hasKernel } from './front.js';
 import type { Model } from './model.js';
 import type { ILease } from './views.js';
 import { nameOf } from './wording.js';
+
+/** A kernel with a slice, as far as it takes to find it. */
+export type IHolder = Pick<ILease, 'kernelId' | 'label' | 'size'>;
+
+/** After so long this tab has heard of a kernel's notebook if there is one. */
+const HEARD_SECONDS = 30;
 
 /** What a user can do about a kernel that has or wants a slice. */
 export class Kernels {
@@ -16,17 +24,50 @@ export class Kernels {
   ) {}
 
   /** The notebook's name, also after it was renamed. */
-  nameOf(lease: ILease): string {
+  nameOf(lease: IHolder): string {
     return nameOf(this._trans, this._session(lease)?.path ?? lease.label);
   }
 
   /** Whether this server runs it: the user's other programs have leases too. */
-  isHere(lease: ILease): boolean {
+  isHere(lease: IHolder): boolean {
     return this._session(lease) !== null;
   }
 
+  /**
+   * Whether this server runs it and no notebook or console has it. A young one may have one of
+   * which this tab has not heard yet: JupyterLab asks for kernels and for sessions now and then.
+   */
+  isLoose(lease: ILease): boolean {
+    return !this.isHere(lease) && this._kernel(lease) !== null && lease.heldSeconds > HEARD_SECONDS;
+  }
+
+  /** Whether its notebook or console is open in this tab. */
+  isOpen(lease: IHolder): boolean {
+    return this._contexts().some(
+      ({ session, path }) => session?.kernel?.id === lease.kernelId || path === lease.label
+    );
+  }
+
+  /** Show one that no notebook has in the one it was started for, or else in a new one. */
+  async reattach(lease: IHolder): Promise<void> {
+    const { commands } = this._app;
+    const kernel = this._kernel(lease);
+    if (kernel === null) {
+      return;
+    }
+    const { id, name } = kernel;
+    const path = lease.label;
+    if (!(await this._isWithoutKernel(path))) {
+      await commands.execute('notebook:create-new', { kernelId: id, kernelName: name });
+      return;
+    }
+    const open = this._contexts().find(context => context.path === path);
+    await commands.execute('docmanager:open', { path, kernel: { id, name } });
+    await open?.changeKernel({ id });
+  }
+
   /** Show its notebook or console. */
-  async goTo(lease: ILease): Promise<void> {
+  async goTo(lease: IHolder): Promise<void> {
     const session = this._session(lease);
     if (session === null) {
       return;
@@ -41,13 +82,14 @@ export class Kernels {
   }
 
   /** Shut it down, after asking. */
-  async shutDown(lease: ILease): Promise<void> {
-    const session = this._session(lease);
-    if (session === null || !(await this._isSure(lease))) {
+  async shutDown(lease: IHolder): Promise<void> {
+    if (!(await this._isSure(lease))) {
       return;
     }
+    const { sessions, kernels } = this._app.serviceManager;
+    const session = this._session(lease);
     try {
-      await this._app.serviceManager.sessions.shutdown(session.id);
+      await (session === null ? kernels.shutdown(lease.kernelId) : sessions.shutdown(session.id));
     } catch (error) {
       await this._show(this._trans.__('The kernel was not shut down'), error);
     }
@@ -63,7 +105,34 @@ export class Kernels {
     }
   }
 
-  private _session(lease: ILease): Session.IModel | null {
+  /** Whether it is a notebook's, and the notebook is there and has no kernel. */
+  private async _isWithoutKernel(path: string): Promise<boolean> {
+    const { contents, sessions } = this._app.serviceManager;
+    const isTaken = [...sessions.running()].some(session => session.path === path);
+    if (isTaken || !path.endsWith('.ipynb')) {
+      return false;
+    }
+    return contents.get(path, { content: false }).then(
+      () => true,
+      () => false
+    );
+  }
+
+  /** Of what is open in this tab and can have a kernel. */
+  private _contexts(): ISessionContext[] {
+    return [...this._app.shell.widgets('main')].filter(hasKernel).map(each => each.sessionContext);
+  }
+
+  private _kernel(lease: IHolder): Kernel.IModel | null {
+    for (const kernel of this._app.serviceManager.kernels.running()) {
+      if (kernel.id === lease.kernelId) {
+        return kernel;
+      }
+    }
+    return null;
+  }
+
+  private _session(lease: IHolder): Session.IModel | null {
     for (const session of this._app.serviceManager.sessions.running()) {
       if (session.kernel?.id === lease.kernelId) {
         return session;
@@ -72,7 +141,7 @@ export class Kernels {
     return null;
   }
 
-  private async _isSure(lease: ILease): Promise<boolean> {
+  private async _isSure(lease: IHolder): Promise<boolean> {
     const answer = await showDialog({
       title: this._trans.__('Shut down the kernel?'),
       body: this._trans.__(

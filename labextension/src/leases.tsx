@@ -1,115 +1,24 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
-import type { Kernels } from './kernels.js';
-import { Meter } from './meter.js';
-import type { Model } from './model.js';
-import { isWaiting } from './model.js';
+import { Cancel, ChangeSize, Close, UseSmaller } from './actions.js';
+import type { IParts, WithLease } from './parts.js';
+import { Usage } from './usage.js';
 import type { ILease } from './views.js';
-import { duration, fullness, memory, wait } from './wording.js';
-
-interface IProps {
-  readonly trans: TranslationBundle;
-  readonly model: Model;
-  readonly kernels: Kernels;
-}
-
-/** The notebook in front: its slice and how full that is, or its place in line. */
-export function InFront(props: IProps & { lease: ILease | null; name: string }): React.JSX.Element {
-  const { trans, lease, name } = props;
-  return (
-    <section aria-label={trans.__('This notebook')}>
-      <h3>{trans.__('This notebook')}</h3>
-      <div className="jp-mig-line">
-        <b>{name}</b>
-        <span className="jp-mig-soft">
-          {lease === null ? trans.__('no slice') : where(trans, lease)}
-        </span>
-      </div>
-      {lease === null ? (
-        <p className="jp-mig-soft">
-          {trans.__('Its kernel has no GPU. Pick one with a size in the kernel picker.')}
-        </p>
-      ) : null}
-      {lease !== null && !isWaiting(lease) ? <Memory {...props} lease={lease} /> : null}
-      {lease !== null && isWaiting(lease) ? <Waiting {...props} lease={lease} /> : null}
-    </section>
-  );
-}
-
-function where(trans: TranslationBundle, lease: ILease): string {
-  return lease.slice === null
-    ? lease.size
-    : trans.__('%1 · GPU %2', lease.slice.profile, lease.slice.gpuIndex);
-}
-
-function Memory(props: IProps & { lease: ILease }): React.JSX.Element {
-  const { trans, model, lease } = props;
-  const reading = model.readingOf(lease);
-  const used = memory(trans, reading);
-  const share = fullness(reading);
-  return (
-    <div className={`jp-mig-colour-${model.colourOf(lease.leaseId)}`}>
-      <div className="jp-mig-line">
-        <span className="jp-mig-soft">{trans.__('Memory')}</span>
-        <span className="jp-mig-number">
-          {used ?? (reading?.memoryNotAvailable || trans.__('not available'))}
-        </span>
-      </div>
-      {share === null ? null : <Meter fullness={share} label={trans.__('Memory of the slice')} />}
-    </div>
-  );
-}
-
-function Waiting(props: IProps & { lease: ILease }): React.JSX.Element {
-  const { trans, lease } = props;
-  return (
-    <>
-      <div className="jp-mig-line">
-        <span>{wait(trans, lease)}</span>
-        <GivesUp trans={trans} lease={lease} />
-      </div>
-      <p className="jp-mig-soft">
-        {trans.__('Cells run now are queued and run when the slice is there.')}
-      </p>
-      <Cancel {...props} />
-    </>
-  );
-}
-
-function GivesUp(props: { trans: TranslationBundle; lease: ILease }): React.JSX.Element | null {
-  const { trans, lease } = props;
-  return lease.givesUpInSeconds === null ? null : (
-    <span className="jp-mig-soft jp-mig-number">
-      {trans.__('gives up in %1', duration(trans, lease.givesUpInSeconds))}
-    </span>
-  );
-}
-
-function Cancel(props: IProps & { lease: ILease }): React.JSX.Element {
-  const { trans, kernels, lease } = props;
-  return (
-    <button
-      className="jp-mig-button"
-      title={trans.__('Stop waiting for %1', lease.size)}
-      onClick={() => void kernels.cancel(lease)}
-    >
-      {trans.__('Cancel')}
-    </button>
-  );
-}
+import { duration, wait } from './wording.js';
 
 /** My kernels that have slices. */
-export function Mine(props: IProps): React.JSX.Element {
-  const { trans, model } = props;
+export function Mine(props: IParts): React.JSX.Element {
+  const { trans, model, kernels } = props;
+  const held = model.held.filter(lease => !kernels.isLoose(lease));
   return (
     <section aria-label={trans.__('My kernels')}>
       <h3>{trans.__('My kernels')}</h3>
       {model.held.length === 0 ? (
         <p className="jp-mig-soft">{trans.__('None of them has a slice.')}</p>
       ) : null}
-      <ul className="jp-mig-Leases">
-        {model.held.map(lease => (
+      <ul>
+        {held.map(lease => (
           <Holder key={lease.leaseId} {...props} lease={lease} />
         ))}
       </ul>
@@ -117,84 +26,126 @@ export function Mine(props: IProps): React.JSX.Element {
   );
 }
 
-function Holder(props: IProps & { lease: ILease }): React.JSX.Element {
+function Holder(props: WithLease): React.JSX.Element {
   const { trans, model, kernels, lease } = props;
-  const reading = model.readingOf(lease);
-  const share = fullness(reading);
-  const used = memory(trans, reading);
-  const name = kernels.nameOf(lease);
   return (
     <li className={`jp-mig-Lease jp-mig-colour-${model.colourOf(lease.leaseId)}`}>
-      <span className="jp-mig-dot" aria-hidden="true" />
-      <span className="jp-mig-Lease-name">
-        {kernels.isHere(lease) ? (
-          <button
-            className="jp-mig-link"
-            title={trans.__('Go to %1', name)}
-            onClick={() => void kernels.goTo(lease)}
-          >
-            {name}
-          </button>
-        ) : (
-          <span title={trans.__('Not started by this server')}>{name}</span>
-        )}
-        <span className="jp-mig-Lease-slice jp-mig-soft">
-          {where(trans, lease)}
-          {stateOf(trans, lease)}
+      <div className="jp-mig-Lease-head">
+        <span className="jp-mig-dot" aria-hidden="true" />
+        <Name {...props} />
+        <span className="jp-mig-Lease-where jp-mig-soft">
+          <ChangeSize {...props} className="jp-mig-link" text={trans.__('%1 ▾', lease.size)} />
+          {lease.slice === null ? '' : trans.__(' · GPU %1', lease.slice.gpuIndex)}
         </span>
-      </span>
-      <span className="jp-mig-Lease-memory jp-mig-soft jp-mig-number">
-        {share === null ? null : <Meter fullness={share} label={trans.__('Memory of %1', name)} />}
-        {used}
-      </span>
-      {kernels.isHere(lease) ? (
-        <button
-          className="jp-mig-button jp-mig-mod-icon"
-          title={trans.__('Shut down %1', name)}
-          aria-label={trans.__('Shut down %1', name)}
-          onClick={() => void kernels.shutDown(lease)}
-        >
-          ✕
-        </button>
-      ) : (
-        <span />
-      )}
+        {kernels.isHere(lease) ? <Close {...props} /> : null}
+      </div>
+      <State {...props} />
+      <Usage {...props} />
     </li>
   );
+}
+
+function Name(props: WithLease): React.JSX.Element {
+  const { trans, kernels, lease } = props;
+  const name = kernels.nameOf(lease);
+  return kernels.isHere(lease) ? (
+    <button
+      className="jp-mig-Lease-name jp-mig-link"
+      title={trans.__('Go to %1', name)}
+      onClick={() => void kernels.goTo(lease)}
+    >
+      {name}
+    </button>
+  ) : (
+    <span className="jp-mig-Lease-name" title={trans.__('Not started by this server')}>
+      {name}
+    </span>
+  );
+}
+
+function State(props: WithLease): React.JSX.Element | null {
+  const state = stateOf(props.trans, props.lease);
+  return state ? <div className="jp-mig-Lease-state jp-mig-soft">{state}</div> : null;
 }
 
 function stateOf(trans: TranslationBundle, lease: ILease): string {
   switch (lease.state) {
     case 'creating':
-      return trans.__(' · being made');
+      return trans.__('being made');
     case 'orphaned':
-      return trans.__(' · kept for a restart');
+      return trans.__('kept for a restart');
     case 'draining':
     case 'doomed':
-      return trans.__(' · being freed');
+      return trans.__('being freed');
     default:
       return '';
   }
 }
 
+/** Kernels of this server that hold slices and that no notebook shows. Nothing if there are none. */
+export function Loose(props: IParts): React.JSX.Element | null {
+  const { trans, model, kernels } = props;
+  const loose = model.held.filter(lease => kernels.isLoose(lease));
+  return loose.length === 0 ? null : (
+    <section aria-label={trans.__('Without a notebook')}>
+      <h3>{trans.__('Without a notebook')}</h3>
+      <p className="jp-mig-soft">
+        {trans.__('These kernels run and hold slices, and no notebook shows them.')}
+      </p>
+      <ul>
+        {loose.map(lease => (
+          <LooseOne key={lease.leaseId} {...props} lease={lease} />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function LooseOne(props: WithLease): React.JSX.Element {
+  const { trans, model, kernels, lease } = props;
+  const name = kernels.nameOf(lease);
+  return (
+    <li className={`jp-mig-Lease jp-mig-colour-${model.colourOf(lease.leaseId)}`}>
+      <div className="jp-mig-Lease-head">
+        <span className="jp-mig-dot" aria-hidden="true" />
+        <span className="jp-mig-Lease-name">{name}</span>
+        <span className="jp-mig-Lease-where jp-mig-soft">
+          {trans.__('%1, for %2', lease.size, duration(trans, lease.heldSeconds))}
+        </span>
+      </div>
+      <Usage {...props} />
+      <div className="jp-mig-buttons">
+        <button
+          className="jp-mig-button"
+          aria-label={trans.__('Open %1 in a notebook', name)}
+          onClick={() => void kernels.reattach(lease)}
+        >
+          {trans.__('Open in a notebook')}
+        </button>
+        <button
+          className="jp-mig-button"
+          aria-label={trans.__('Shut down %1', name)}
+          onClick={() => void kernels.shutDown(lease)}
+        >
+          {trans.__('Shut down')}
+        </button>
+      </div>
+    </li>
+  );
+}
+
 /** My requests that wait, and how many others do. */
-export function Queue(props: IProps): React.JSX.Element {
+export function Queue(props: IParts): React.JSX.Element {
   const { trans, model } = props;
   const others = (model.overview?.node.waiting ?? 0) - model.waiting.length;
   return (
     <section aria-label={trans.__('Waiting')}>
       <h3>{trans.__('Waiting')}</h3>
-      {model.waiting.map(lease => (
-        <div key={lease.leaseId} className="jp-mig-Waiting">
-          <div className="jp-mig-line">
-            <span>
-              {props.kernels.nameOf(lease)} · {lease.size}
-            </span>
-            <span className="jp-mig-soft">{wait(trans, lease)}</span>
-          </div>
-          <Cancel {...props} lease={lease} />
-        </div>
-      ))}
+      <ul>
+        {model.waiting.map(lease => (
+          <InLine key={lease.leaseId} {...props} lease={lease} />
+        ))}
+      </ul>
       {others > 0 ? (
         <p className="jp-mig-soft">
           {trans._n('%1 request of somebody else', '%1 requests of other people', others)}
@@ -204,5 +155,23 @@ export function Queue(props: IProps): React.JSX.Element {
         <p className="jp-mig-soft">{trans.__('Nobody waits.')}</p>
       ) : null}
     </section>
+  );
+}
+
+function InLine(props: WithLease): React.JSX.Element {
+  const { trans, kernels, lease } = props;
+  return (
+    <li className="jp-mig-Waiting">
+      <div className="jp-mig-line">
+        <span>
+          {kernels.nameOf(lease)} · {lease.size}
+        </span>
+        <span className="jp-mig-soft">{wait(trans, lease)}</span>
+      </div>
+      <div className="jp-mig-buttons">
+        <UseSmaller {...props} />
+        <Cancel {...props} />
+      </div>
+    </li>
   );
 }

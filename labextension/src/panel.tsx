@@ -1,16 +1,16 @@
-import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
 import type { IDisposable } from '@lumino/disposable';
+import { DisposableSet } from '@lumino/disposable';
 import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import type { Front } from './front.js';
 import { Gpus } from './gpus.js';
 import { sliceIcon } from './icon.js';
-import type { Kernels } from './kernels.js';
-import { InFront, Mine, Queue } from './leases.js';
+import { InFront } from './inFront.js';
+import { Loose, Mine, Queue } from './leases.js';
 import { Simulated } from './meter.js';
-import type { Model } from './model.js';
+import type { IParts } from './parts.js';
 import type { IProblem } from './views.js';
 
 /** The side panel: the whole picture. While it is seen the model is asked more often. */
@@ -18,20 +18,20 @@ export class Panel extends ReactWidget {
   static readonly ID = 'jupyter-mig:panel';
 
   constructor(
-    private readonly _model: Model,
-    private readonly _front: Front,
-    private readonly _kernels: Kernels,
-    private readonly _trans: TranslationBundle
+    private readonly _parts: IParts,
+    private readonly _front: Front
   ) {
     super();
+    const { model, sizing, trans } = _parts;
     this.id = Panel.ID;
     this.addClass('jp-mig-Panel');
     this.title.icon = sliceIcon;
-    this.title.caption = _trans.__('GPU slices');
+    this.title.caption = trans.__('GPU slices');
     this.node.setAttribute('role', 'region');
-    this.node.setAttribute('aria-label', _trans.__('GPU slices'));
-    _model.changed.connect(() => this._updateIfSeen(), this);
+    this.node.setAttribute('aria-label', trans.__('GPU slices'));
+    model.changed.connect(() => this._updateIfSeen(), this);
     _front.changed.connect(() => this._updateIfSeen(), this);
+    sizing?.switcher.changed.connect(() => this._updateIfSeen(), this);
   }
 
   override dispose(): void {
@@ -41,7 +41,7 @@ export class Panel extends ReactWidget {
 
   protected override onAfterShow(msg: Message): void {
     super.onAfterShow(msg);
-    this._watching ??= this._model.watch();
+    this._watching ??= this._watch();
     this.update();
   }
 
@@ -51,29 +51,38 @@ export class Panel extends ReactWidget {
   }
 
   protected override render(): React.JSX.Element {
-    const parts = { trans: this._trans, model: this._model, kernels: this._kernels };
+    const parts = this._parts;
+    const { model, trans } = parts;
     const kernelId = this._front.kernelId;
-    const lease = kernelId === null ? null : this._model.leaseOf(kernelId);
+    const lease = kernelId === null ? null : model.leaseOf(kernelId);
     return (
       <>
         <header>
-          <h2>{this._trans.__('GPU slices')}</h2>
-          {this._model.overview?.node.simulated ? (
+          <h2>{trans.__('GPU slices')}</h2>
+          {model.overview?.node.simulated ? (
             <Simulated
-              label={this._trans.__('simulated')}
-              title={this._trans.__('No GPU is used: this node is simulated.')}
+              label={trans.__('simulated')}
+              title={trans.__('No GPU is used: this node is simulated.')}
             />
           ) : null}
         </header>
-        {this._model.problem === null ? null : <Problem problem={this._model.problem} />}
+        {model.problem === null ? null : <Problem problem={model.problem} />}
         {this._front.context === null ? null : (
           <InFront {...parts} lease={lease} name={this._front.name} />
         )}
         <Gpus {...parts} />
         <Mine {...parts} />
+        <Loose {...parts} />
         <Queue {...parts} />
       </>
     );
+  }
+
+  private _watch(): IDisposable {
+    const watching = new DisposableSet();
+    watching.add(this._parts.history.watch());
+    watching.add(this._parts.model.watch());
+    return watching;
   }
 
   private _updateIfSeen(): void {

@@ -3,8 +3,8 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { Model } from './model.js';
 import { isWaiting } from './model.js';
-import type { ILease, IProblem } from './views.js';
-import { fullness, memory, wait } from './wording.js';
+import type { ILease, IProblem, IReading } from './views.js';
+import { busy, busyInFull, fullness, memory, utilization, wait } from './wording.js';
 
 /**
  * unknown: nothing was answered yet; quiet: nothing with a kernel is in front; none: no slice;
@@ -22,6 +22,8 @@ export interface IStatus {
   readonly memory: string | null;
   /** From 0 to 1; null: not known. */
   readonly fullness: number | null;
+  /** "SM 43 %"; null: not known, for the reason in the details. */
+  readonly busy: string | null;
 }
 
 /** What is in front, as far as it matters here. */
@@ -52,7 +54,7 @@ export function statusOf(trans: TranslationBundle, model: Model, front: IInFront
 }
 
 function plain(kind: StatusKind, text: string, details: string): IStatus {
-  return { kind, text, details, lease: null, memory: null, fullness: null };
+  return { kind, text, details, lease: null, memory: null, fullness: null, busy: null };
 }
 
 function waiting(trans: TranslationBundle, lease: ILease): IStatus {
@@ -68,16 +70,35 @@ function held(trans: TranslationBundle, model: Model, lease: ILease): IStatus {
   }
   const { profile, gpuIndex, gpuName } = lease.slice;
   const reading = model.readingOf(lease);
-  const used = memory(trans, reading);
-  const where = trans.__('%1 on GPU %2 (%3)', profile, gpuIndex, gpuName);
+  const now = utilization(reading);
   return {
     kind: 'held',
     text: profile,
-    details: used === null ? where : trans.__('%1, %2 of memory used', where, used),
+    details: [
+      trans.__('%1 on GPU %2 (%3)', profile, gpuIndex, gpuName),
+      ...read(trans, reading)
+    ].join('\n'),
     lease,
-    memory: used,
-    fullness: fullness(reading)
+    memory: memory(trans, reading),
+    fullness: fullness(reading),
+    busy: now === null ? null : busy(now)
   };
+}
+
+/** Everything that was read, and why the rest was not. */
+function read(trans: TranslationBundle, reading: IReading | null): string[] {
+  if (reading === null) {
+    return [];
+  }
+  const used = memory(trans, reading);
+  const lines = [
+    used === null ? reading.memoryNotAvailable : trans.__('%1 of memory used', used),
+    busyInFull(trans, reading)
+  ];
+  if (reading.processes !== null) {
+    lines.push(trans._n('%1 CUDA process', '%1 CUDA processes', reading.processes));
+  }
+  return lines.filter(Boolean);
 }
 
 function broken(trans: TranslationBundle, problem: IProblem, lease: ILease | null): IStatus {

@@ -41,6 +41,7 @@ export class StatusItem extends ReactWidget {
           <sliceIcon.react tag="span" className="jp-mig-Status-icon" />
           <span>{status.text}</span>
           {this._memory(status)}
+          {status.busy === null ? null : <span className="jp-mig-busy">{status.busy}</span>}
           {this._model.overview?.node.simulated ? (
             <Simulated
               label={trans.__('simulated')}

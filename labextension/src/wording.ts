@@ -19,6 +19,50 @@ export function memory(trans: TranslationBundle, reading: IReading | null): stri
   return trans.__('%1 of %2 GiB', used, total);
 }
 
+export interface IUtilization {
+  /** Of what: as people call it. */
+  readonly name: string;
+  readonly percent: number;
+}
+
+const NAMES: Readonly<Record<string, string>> = {
+  sm: 'SM',
+  graphics: 'graphics',
+  tensor: 'tensor',
+  dram: 'DRAM'
+};
+
+/** How busy the slice is: its SMs where that was measured, else its graphics engine. */
+export function utilization(reading: IReading | null): IUtilization | null {
+  return measured(reading).find(each => each.name === 'SM' || each.name === 'graphics') ?? null;
+}
+
+/** "SM 43 %". */
+export function busy({ name, percent }: IUtilization): string {
+  return `${name} ${Math.round(percent)} %`;
+}
+
+/** "SM 43 %, tensor 12 % (GPM)"; why there is none where there is none. */
+export function busyInFull(trans: TranslationBundle, reading: IReading): string {
+  const all = measured(reading).map(busy).join(', ');
+  if (all) {
+    return trans.__('%1 (%2)', all, reading.utilizationSource);
+  }
+  return reading.utilizationNotAvailable
+    ? trans.__('utilization not available: %1', reading.utilizationNotAvailable)
+    : trans.__('utilization not available');
+}
+
+/** In the order of NAMES, and then what a newer server measures. */
+function measured(reading: IReading | null): IUtilization[] {
+  const found = Object.entries(reading?.utilization ?? {});
+  const order = [...Object.keys(NAMES), ...found.map(([key]) => key)];
+  const rank = (key: string): number => order.indexOf(key);
+  return found
+    .sort(([a], [b]) => rank(a) - rank(b))
+    .map(([key, percent]) => ({ name: NAMES[key] ?? key, percent }));
+}
+
 /** From 0 to 1; null where it is not known. */
 export function fullness(reading: IReading | null): number | null {
   if (!reading?.memoryTotalBytes || reading.memoryUsedBytes === null) {
@@ -56,6 +100,13 @@ export function wait(trans: TranslationBundle, lease: ILease): string {
   return lease.estimateSeconds === null
     ? where
     : trans.__('%1, about %2', where, duration(trans, lease.estimateSeconds));
+}
+
+/** "2g.10gb · GPU 0"; the size alone where there is no slice yet. */
+export function where(trans: TranslationBundle, lease: ILease): string {
+  return lease.slice === null
+    ? lease.size
+    : trans.__('%1 · GPU %2', lease.slice.profile, lease.slice.gpuIndex);
 }
 
 /** What the user calls a kernel: its notebook's name without folders. */

@@ -79,7 +79,7 @@ test('an overview of the least a server says, and of the most', () => {
     processesNotAvailable: ''
   });
   assert.deepEqual(most.readings.gpus, []);
-  assert.deepEqual(most.node.gpus[0]?.notes, []);
+  assert.deepEqual(most.node.gpus[0].notes, []);
 });
 
 test('utilization is what was measured, and GPUs are read as a whole', () => {

@@ -111,3 +111,28 @@ test('a server that does not answer is no broker that does not', async () => {
 test('a machine without a driver has no slices, and nothing is broken', async () => {
   assert.equal(await text(FRONT, problem({ kind: 'no-driver' })), 'none: no GPU slices here');
 });
+
+test('utilization stands beside the memory, all of it and its source in the details', async () => {
+  const held = instance({ instanceId: 'i1', leaseId: 'l1', mine: true });
+  const node = { gpus: [gpu({ instances: [held] })] };
+  const busy = reading({
+    utilization: { future: 1, dram: 29.6, sm: 43.4 },
+    utilizationSource: 'GPM',
+    processes: 2
+  });
+  const model = await told(overview([lease()], node, { readings: readings(busy) }));
+  const status = statusOf(trans, model, FRONT);
+  assert.equal(status.busy, 'SM 43 %');
+  assert.match(status.details, /^SM 43 %, DRAM 30 %, future 1 % \(GPM\)$/m);
+  assert.match(status.details, /^2 CUDA processes$/m);
+});
+
+test('where utilization cannot be measured only the details say so, and why', async () => {
+  const held = instance({ instanceId: 'i1', leaseId: 'l1', mine: true });
+  const node = { gpus: [gpu({ instances: [held] })] };
+  const idle = reading({ utilizationNotAvailable: 'An A100 has no GPM.' });
+  const model = await told(overview([lease()], node, { readings: readings(idle) }));
+  const status = statusOf(trans, model, FRONT);
+  assert.equal(status.busy, null);
+  assert.match(status.details, /^utilization not available: An A100 has no GPM\.$/m);
+});

@@ -1,46 +1,49 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { Notification } from '@jupyterlab/apputils';
+import type { Event } from '@jupyterlab/services';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 
-import type { INotice } from '../notices.js';
-import { Waits } from '../notices.js';
+import { Bulletin } from '../bulletin.js';
+import { newsIn } from '../news.js';
+import { Toasts } from '../toasts.js';
+import { Waits } from '../waits.js';
+import { Wishes } from '../wishes.js';
+import { ISizing } from './sizing.js';
 import { ISlices } from './slices.js';
 
 export const notices: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-mig:notices',
-  description: 'Says when a kernel that waited has its slice.',
+  description: 'Says what becomes of slices, and of those who wait for one.',
   autoStart: true,
   requires: [ISlices],
-  optional: [ISettingRegistry],
+  optional: [ISizing, ISettingRegistry],
   activate: (
-    _: JupyterFrontEnd,
+    app: JupyterFrontEnd,
     { model, kernels, trans }: ISlices,
+    sizing: ISizing | null,
     registry: ISettingRegistry | null
   ): void => {
-    const waits = new Waits(trans);
-    let areWanted = true;
-    void registry?.load('jupyter-mig:notices').then(settings => {
-      const read = (): void => {
-        areWanted = settings.get('enabled').composite !== false;
-      };
-      settings.changed.connect(read);
-      read();
+    const wishes = new Wishes();
+    void registry?.load(notices.id).then(settings => wishes.follow(settings));
+    const toasts = new Toasts(model, kernels, sizing, trans);
+    const bulletin = new Bulletin({
+      isWanted: kind => wishes.isWanted(kind),
+      isWaiting: leaseId => model.waiting.some(lease => lease.leaseId === leaseId),
+      hasCancelled: leaseId => model.hasCancelled(leaseId),
+      isOpen: news => kernels.isOpen(news),
+      show: notice => toasts.show(notice)
     });
-    const show = (notice: INotice): void => {
-      const callback = (): void => void kernels.goTo(notice.lease);
-      const actions = [{ label: trans.__('Go to Notebook'), callback }];
-      const options = { autoClose: notice.milliseconds, actions };
-      if (notice.kind === 'granted') {
-        Notification.success(notice.text, options);
-      } else {
-        Notification.warning(notice.text, options);
+    // Other front ends than JupyterLab and Notebook may come without an event manager.
+    const events = app.serviceManager.events as Event.IManager | undefined;
+    events?.stream.connect((_, emission) => {
+      const news = newsIn(emission);
+      if (news !== null) {
+        model.refresh();
+        bulletin.take(news);
       }
-    };
+    });
+    const waits = new Waits(trans);
     model.changed.connect(() => {
-      const news = waits.news(model, performance.now());
-      if (areWanted) {
-        news.forEach(show);
-      }
+      waits.news(model, performance.now()).forEach(news => bulletin.takeOwn(news));
     });
   }
 };

@@ -2,7 +2,9 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { ILayoutRestorer } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
 
+import { History } from '../history.js';
 import { Panel } from '../panel.js';
+import { ISizing } from './sizing.js';
 import { ISlices } from './slices.js';
 
 export const OPEN_PANEL = 'jupyter-mig:open-panel';
@@ -12,14 +14,16 @@ export const panel: JupyterFrontEndPlugin<void> = {
   description: 'The side panel with the GPUs of the node.',
   autoStart: true,
   requires: [ISlices],
-  optional: [ILayoutRestorer, ICommandPalette],
+  optional: [ISizing, ILayoutRestorer, ICommandPalette],
   activate: (
     app: JupyterFrontEnd,
-    { model, front, kernels, trans }: ISlices,
+    { api, model, front, kernels, trans }: ISlices,
+    sizing: ISizing | null,
     restorer: ILayoutRestorer | null,
     palette: ICommandPalette | null
   ): void => {
-    const widget = new Panel(model, front, kernels, trans);
+    const history = new History(() => api.history(), model);
+    const widget = new Panel({ trans, model, history, kernels, sizing }, front);
     app.shell.add(widget, 'right', { rank: 900, type: 'GPU slices' });
     restorer?.add(widget, Panel.ID);
     app.commands.addCommand(OPEN_PANEL, {

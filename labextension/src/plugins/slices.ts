@@ -39,7 +39,20 @@ export const slices: JupyterFrontEndPlugin<ISlices> = {
         model.refresh();
       }
     });
-    void app.restored.then(() => model.start());
+    void app.restored.then(() => {
+      model.start();
+      refreshOnReturn(model);
+    });
     return { api, model, front, kernels: new Kernels(app, model, trans), trans };
   }
 };
+
+/** A tab that is seen again, and a laptop that is awake again, do not wait for the next poll. */
+function refreshOnReturn(model: Model): void {
+  window.addEventListener('online', () => model.refresh());
+  document.addEventListener('visibilitychange', () => {
+    if (document.visibilityState === 'visible') {
+      model.refresh();
+    }
+  });
+}

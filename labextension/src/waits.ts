@@ -1,11 +1,9 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
+import { NEWS_MS } from './bulletin.js';
+import type { INews, Kind } from './news.js';
 import type { ILease } from './views.js';
 import { nameOf } from './wording.js';
-
-/** A wait shorter than this is no news. */
-const NEWS_MS = 3_000;
-const SHOWN_MS = 8_000;
 
 /** What a notice needs to know of the model. */
 export interface ILeases {
@@ -14,23 +12,19 @@ export interface ILeases {
   hasCancelled(leaseId: string): boolean;
 }
 
-export interface INotice {
-  readonly kind: 'granted' | 'ended';
-  readonly text: string;
-  readonly lease: ILease;
-  readonly milliseconds: number;
-}
-
-/** Tells from one answer to the next what has become of those who waited. */
+/**
+ * Tells from one answer to the next what has become of those who waited: for servers, and ways to
+ * them, without events.
+ */
 export class Waits {
   constructor(private readonly _trans: TranslationBundle) {}
 
   /** The news at `now` (milliseconds on any clock). */
-  news(model: ILeases, now: number): INotice[] {
+  news(model: ILeases, now: number): INews[] {
     if (model.problem !== null) {
       return [];
     }
-    const notices: INotice[] = [];
+    const news: INews[] = [];
     for (const [leaseId, wait] of this._waits) {
       const lease = model.leases.find(each => each.leaseId === leaseId);
       if (lease?.state === 'waiting') {
@@ -38,11 +32,11 @@ export class Waits {
       }
       this._waits.delete(leaseId);
       if (now - wait.since >= NEWS_MS && !model.hasCancelled(leaseId)) {
-        notices.push(lease === undefined ? this._ended(wait.lease) : this._granted(lease));
+        news.push(lease === undefined ? this._ended(wait.lease) : this._granted(lease));
       }
     }
     this._remember(model.leases, now);
-    return notices;
+    return news;
   }
 
   private _remember(leases: readonly ILease[], now: number): void {
@@ -53,17 +47,20 @@ export class Waits {
     }
   }
 
-  private _granted(lease: ILease): INotice {
+  private _granted(lease: ILease): INews {
     const name = nameOf(this._trans, lease.label);
-    const text = this._trans.__('%1 has its %2 slice.', name, lease.size);
-    return { kind: 'granted', text, lease, milliseconds: SHOWN_MS };
+    return newsOf('granted', lease, this._trans.__('%1 has its %2 slice.', name, lease.size));
   }
 
-  private _ended(lease: ILease): INotice {
+  private _ended(lease: ILease): INews {
     const name = nameOf(this._trans, lease.label);
-    const text = this._trans.__('%1 does not wait for %2 any more.', name, lease.size);
-    return { kind: 'ended', text, lease, milliseconds: SHOWN_MS };
+    const message = this._trans.__('%1 does not wait for %2 any more.', name, lease.size);
+    return newsOf('refused', lease, message);
   }
 
   private readonly _waits = new Map<string, { lease: ILease; since: number }>();
+}
+
+function newsOf(kind: Kind, { kernelId, leaseId, size, label }: ILease, message: string): INews {
+  return { kind, kernelId, leaseId, size, label, message, nextStep: '' };
 }

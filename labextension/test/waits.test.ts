@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import { nullTranslator } from '@jupyterlab/translation';
 
-import { Waits } from '../src/notices.js';
+import { Waits } from '../src/waits.js';
 import type { ILease } from '../src/views.js';
 import { lease, waiting } from './views.js';
 
@@ -17,14 +17,14 @@ function told(leases: ILease[], cancelled = false, problem: unknown = null) {
 function said(before: ILease[], after: ReturnType<typeof told>, later = 10_000): string[] {
   const waits = new Waits(trans);
   waits.news(told(before), 0);
-  return waits.news(after, later).map(notice => `${notice.kind}: ${notice.text}`);
+  return waits.news(after, later).map(news => `${news.kind}: ${news.message}`);
 }
 
 test('a slice after a wait is news, once', () => {
   const waits = new Waits(trans);
   waits.news(told([waiting()]), 0);
   assert.deepEqual(
-    waits.news(told([lease()]), 10_000).map(notice => notice.text),
+    waits.news(told([lease()]), 10_000).map(news => news.message),
     ['train.ipynb has its 1g.5gb slice.']
   );
   assert.deepEqual(waits.news(told([lease()]), 12_000), []);
@@ -37,7 +37,7 @@ test('a slice at once is no news', () => {
 
 test('a wait that is over without a slice is news, unless we called it off', () => {
   assert.deepEqual(said([waiting()], told([])), [
-    'ended: train.ipynb does not wait for 1g.5gb any more.'
+    'refused: train.ipynb does not wait for 1g.5gb any more.'
   ]);
   assert.deepEqual(said([waiting()], told([], true)), []);
 });

@@ -1,0 +1,160 @@
+import * as React from 'react';
+
+import { Cancel, ChangeSize, UseSmaller } from './actions.js';
+import { Meter } from './meter.js';
+import { isWaiting } from './model.js';
+import type { IParts, WithLease } from './parts.js';
+import { BusyCurve, MemoryCurve } from './usage.js';
+import type { ILease, IReading, ISize } from './views.js';
+import { busyInFull, duration, fullness, memory, utilization, wait, where } from './wording.js';
+
+/** The notebook in front: its slice and what it does there, or its place in line. */
+export function InFront(props: IParts & { lease: ILease | null; name: string }): React.JSX.Element {
+  const { trans, lease, name } = props;
+  return (
+    <section aria-label={trans.__('This notebook')}>
+      <h3>{trans.__('This notebook')}</h3>
+      <div className="jp-mig-line">
+        <b>{name}</b>
+        <span className="jp-mig-soft">
+          {lease === null ? trans.__('no slice') : where(trans, lease)}
+        </span>
+      </div>
+      {lease === null ? (
+        <p className="jp-mig-soft">
+          {trans.__('Its kernel has no GPU. Pick one with a size in the kernel picker.')}
+        </p>
+      ) : isWaiting(lease) ? (
+        <Waiting {...props} lease={lease} />
+      ) : (
+        <Held {...props} lease={lease} />
+      )}
+    </section>
+  );
+}
+
+function Held(props: WithLease): React.JSX.Element {
+  const { trans, model, kernels, lease } = props;
+  const reading = model.readingOf(lease);
+  return (
+    <div className={`jp-mig-colour-${model.colourOf(lease.leaseId)}`}>
+      <Memory {...props} reading={reading} />
+      <Busy {...props} reading={reading} />
+      <Processes {...props} reading={reading} />
+      <FillingUp {...props} reading={reading} />
+      <div className="jp-mig-buttons">
+        <ChangeSize {...props} className="jp-mig-button" text={trans.__('Change size ▾')} />
+        {kernels.isHere(lease) ? (
+          <button className="jp-mig-button" onClick={() => void kernels.shutDown(lease)}>
+            {trans.__('Shut down')}
+          </button>
+        ) : null}
+      </div>
+    </div>
+  );
+}
+
+type WithReading = WithLease & { readonly reading: IReading | null };
+
+function Memory(props: WithReading): React.JSX.Element {
+  const { trans, reading } = props;
+  const share = fullness(reading);
+  return (
+    <>
+      <div className="jp-mig-line">
+        <span className="jp-mig-soft">{trans.__('Memory')}</span>
+        <span className="jp-mig-number">{memory(trans, reading) ?? trans.__('not available')}</span>
+      </div>
+      {share === null ? (
+        <Why text={reading?.memoryNotAvailable} />
+      ) : (
+        <>
+          <Meter fullness={share} label={trans.__('Memory of the slice')} />
+          <MemoryCurve {...props} />
+        </>
+      )}
+    </>
+  );
+}
+
+function Busy(props: WithReading): React.JSX.Element {
+  const { trans, reading } = props;
+  const now = utilization(reading);
+  return (
+    <>
+      <div className="jp-mig-line" title={reading === null ? '' : busyInFull(trans, reading)}>
+        <span className="jp-mig-soft">
+          {now === null || reading === null
+            ? trans.__('Utilization')
+            : trans.__('Utilization (%1, %2)', now.name, reading.utilizationSource)}
+        </span>
+        <span className="jp-mig-number">
+          {now === null ? trans.__('not available') : trans.__('%1 %', Math.round(now.percent))}
+        </span>
+      </div>
+      {now === null ? <Why text={reading?.utilizationNotAvailable} /> : <BusyCurve {...props} />}
+    </>
+  );
+}
+
+function Processes(props: WithReading): React.JSX.Element | null {
+  const { trans, reading } = props;
+  return reading?.processes == null ? null : (
+    <div className="jp-mig-line">
+      <span className="jp-mig-soft">{trans.__('CUDA processes')}</span>
+      <span className="jp-mig-number">{reading.processes}</span>
+    </div>
+  );
+}
+
+function Why(props: { text: string | undefined }): React.JSX.Element | null {
+  return props.text ? <p className="jp-mig-soft jp-mig-why">{props.text}</p> : null;
+}
+
+/** From so full on, the next size is named. */
+const NEARLY = 0.9;
+
+function FillingUp(props: WithReading): React.JSX.Element | null {
+  const { trans, model, lease, reading } = props;
+  if ((fullness(reading) ?? 0) < NEARLY) {
+    return null;
+  }
+  const larger = nextLarger(model.overview?.node.sizes ?? [], lease);
+  return (
+    <p className="jp-mig-problem">
+      {trans.__('Nearly full.')}{' '}
+      {larger === null
+        ? trans.__('No larger size is free.')
+        : trans.__('%1 is free: %2 GiB.', larger.size, Math.round(larger.memoryBytes / 2 ** 30))}
+    </p>
+  );
+}
+
+function nextLarger(sizes: readonly ISize[], lease: ILease): ISize | null {
+  const own = lease.slice?.memoryBytes ?? Infinity;
+  const larger = sizes.filter(size => size.free > 0 && size.memoryBytes > own);
+  return larger.sort((a, b) => a.memoryBytes - b.memoryBytes)[0] ?? null;
+}
+
+function Waiting(props: WithLease): React.JSX.Element {
+  const { trans, lease } = props;
+  return (
+    <>
+      <div className="jp-mig-line">
+        <span>{wait(trans, lease)}</span>
+        {lease.givesUpInSeconds === null ? null : (
+          <span className="jp-mig-soft jp-mig-number">
+            {trans.__('gives up in %1', duration(trans, lease.givesUpInSeconds))}
+          </span>
+        )}
+      </div>
+      <p className="jp-mig-soft">
+        {trans.__('Cells run now are queued and run when the slice is there.')}
+      </p>
+      <div className="jp-mig-buttons">
+        <UseSmaller {...props} />
+        <Cancel {...props} />
+      </div>
+    </>
+  );
+}
