@@ -65,7 +65,7 @@ def openers(paths: tuple[Path, ...]) -> frozenset[int]:
     wanted = {str(path) for path in paths}
     if not wanted:
         return frozenset()
-    return frozenset(pid for pid in _pids() if pid != os.getpid() and _opened(pid, wanted))
+    return frozenset(pid for pid in pids() if pid != os.getpid() and _opened(pid, wanted))
 
 
 def lockers(paths: tuple[Path, ...]) -> frozenset[int]:
@@ -95,7 +95,8 @@ def _locks() -> Iterator[tuple[str, int]]:
             yield fields[5], int(fields[4])
 
 
-def _pids() -> Iterator[int]:
+def pids() -> Iterator[int]:
+    """All processes there are now."""
     return (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
 
 

@@ -1,0 +1,115 @@
+"""The hardware port of a broker without privileges: what needs root goes to the helper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jupyter_mig import errors
+from jupyter_mig.broker.helper import verbs
+from jupyter_mig.broker.helper.hands import Hands
+from jupyter_mig.core.geometry import Gpu, Identity, Instance, Spec
+from jupyter_mig.nvml.port import HardwarePort
+
+
+class HelpedDriver:
+    """Reads for itself, through ``own``, and has the helper cut GPUs.
+
+    Only the helper's GPUs exist for it.
+    """
+
+    def __init__(self, own: HardwarePort, hands: Hands) -> None:
+        self.name = own.name
+        self.simulated = own.simulated
+        self._own = own
+        self._hands = hands
+        self._places: dict[str, int] = {}
+
+    def gpus(self) -> tuple[Gpu, ...]:
+        """The helper's GPUs."""
+        gpus = self._hands.ask(verbs.Describe(), verbs.Described).gpus
+        self._places = {gpu.uuid: place for place, gpu in enumerate(gpus)}
+        return gpus
+
+    def instances(self, gpu_uuid: str) -> tuple[Instance, ...]:
+        """All instances on one GPU, with their places."""
+        return self._hands.ask(verbs.Observe(self._place(gpu_uuid)), verbs.Observed).instances
+
+    def create(self, spec: Spec) -> Identity:
+        """Make an instance."""
+        if spec.start is None:
+            raise errors.InvalidArgument("An instance cannot be made at no place", code=2)
+        verb = verbs.Create(self._place(spec.gpu_uuid), spec.profile_id, spec.start)
+        return self._hands.ask(verb, verbs.Created).identity
+
+    def destroy(self, gpu_uuid: str, identity: Identity) -> None:
+        """Destroy an instance; gone already is fine."""
+        self._hands.ask(verbs.Destroy(self._place(gpu_uuid), identity.gi_id), verbs.Done)
+
+    def protect(self, gpu_uuid: str, identity: Identity, uid: int) -> None:
+        """Let one user open the instance's device nodes, and nobody else."""
+        self._hands.ask(verbs.Protect(self._place(gpu_uuid), identity.gi_id, uid), verbs.Done)
+
+    def unprotect(self, gpu_uuid: str, identity: Identity) -> None:
+        """Let nobody open them any more."""
+        self._hands.ask(verbs.Unprotect(self._place(gpu_uuid), identity.gi_id), verbs.Done)
+
+    def occupants(self, gpu_uuid: str, identity: Identity) -> tuple[int, ...]:
+        """The pids NVML lists on the instance."""
+        return self._own.occupants(gpu_uuid, identity)
+
+    def memory(self, identity: Identity) -> tuple[int, int]:
+        """Bytes used and bytes in all of the instance."""
+        return self._own.memory(identity)
+
+    def keep_counters(self, gpu_uuid: str, identity: Identity) -> int:
+        """Keep the instance's performance counters as they are now."""
+        return self._own.keep_counters(gpu_uuid, identity)
+
+    def percent_between(self, gpu_uuid: str, earlier: int, later: int) -> dict[str, float]:
+        """How busy the instance was between two kept counters."""
+        return self._own.percent_between(gpu_uuid, earlier, later)
+
+    def forget_counters(self, gpu_uuid: str, number: int) -> None:
+        """Keep those counters no longer."""
+        self._own.forget_counters(gpu_uuid, number)
+
+    def busy_percent(self, gpu_uuid: str) -> float:
+        """The part of the last period in which something ran on the GPU."""
+        return self._own.busy_percent(gpu_uuid)
+
+    def power_watts(self, gpu_uuid: str) -> float:
+        """What the GPU's board draws."""
+        return self._own.power_watts(gpu_uuid)
+
+    def temperature_celsius(self, gpu_uuid: str) -> float:
+        """The temperature of the GPU."""
+        return self._own.temperature_celsius(gpu_uuid)
+
+    def access_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
+        """The device nodes a CUDA program opens to use the instance."""
+        return self._own.access_paths(gpu_uuid, identity)
+
+    def lock_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
+        """None: a node has one system broker, and it keeps agents away."""
+        del gpu_uuid, identity
+        return ()
+
+    def closed_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
+        """None: what this process cannot open its users can."""
+        del gpu_uuid, identity
+        return ()
+
+    def close(self) -> None:
+        """Let go of NVML, and of the helper."""
+        self._own.close()
+        self._hands.close()
+
+    def _place(self, gpu_uuid: str) -> int:
+        if gpu_uuid not in self._places:
+            self.gpus()
+        try:
+            return self._places[gpu_uuid]
+        except KeyError:
+            raise errors.NotFound(
+                f"GPU {gpu_uuid} is not one that this node's broker may cut", code=6
+            ) from None

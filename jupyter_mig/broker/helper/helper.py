@@ -1,0 +1,156 @@
+"""The helper: it does what the verbs say, after checks of its own, with an NVML of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+
+from jupyter_mig import errors
+from jupyter_mig.broker import processes
+from jupyter_mig.broker.helper import verbs
+from jupyter_mig.broker.helper.nodes import InstanceNodes
+from jupyter_mig.broker.helper.register import Register
+from jupyter_mig.core.geometry import Gpu, Identity, Spec
+from jupyter_mig.nvml.access import AccessNodes
+from jupyter_mig.nvml.port import HardwarePort
+
+log = logging.getLogger(__name__)
+
+
+class Helper:
+    """Cuts the GPUs of ``gpu_uuids``, in this order, and no others. For any number of threads.
+
+    Raises NotFound if one of them is not there.
+    """
+
+    def __init__(
+        self,
+        driver: HardwarePort,
+        gpu_uuids: tuple[str, ...],
+        register: Register,
+        access: AccessNodes,
+    ) -> None:
+        self._driver = driver
+        self._register = register
+        self._access = access
+        self._uuids = gpu_uuids
+        self._minors = {gpu.uuid: gpu.minor for gpu in self._gpus()}
+
+    def do(self, verb: verbs.Verb) -> verbs.Outcome:
+        """Carry it out; what went wrong is an outcome, too."""
+        try:
+            outcome = self._do(verb)
+        except errors.JupyterMigError as error:
+            log.warning("%r: %s", verb, error.message)
+            return _failed(error)
+        if not isinstance(verb, verbs.Describe | verbs.Observe):
+            log.info("%r: %r", verb, outcome)
+        return outcome
+
+    def _do(self, verb: verbs.Verb) -> verbs.Outcome:
+        if isinstance(verb, verbs.Describe):
+            return verbs.Described(self._gpus())
+        uuid = self._uuid(verb.gpu)
+        match verb:
+            case verbs.Observe():
+                return verbs.Observed(self._driver.instances(uuid))
+            case verbs.Create():
+                return self._create(uuid, verb.profile_id, verb.start)
+            case _:
+                self._change(uuid, verb)
+                return verbs.Done()
+
+    def _change(self, uuid: str, verb: verbs.OfInstance) -> None:
+        match verb:
+            case verbs.Destroy():
+                self._destroy(uuid, verb.gi_id)
+            case verbs.Protect():
+                self._nodes(uuid, verb.gi_id).give_to(verb.uid)
+            case verbs.Unprotect():
+                self._nodes(uuid, verb.gi_id).close()
+            case verbs.Kill():
+                self._kill(uuid, verb)
+
+    def _gpus(self) -> tuple[Gpu, ...]:
+        found = {gpu.uuid: gpu for gpu in self._driver.gpus()}
+        missing = [uuid for uuid in self._uuids if uuid not in found]
+        if missing:
+            raise errors.NotFound(
+                f"There is no GPU {missing[0]}",
+                situation=f"There are: {', '.join(found) or 'none'}.",
+                next_step="Correct the list of GPUs in the broker's configuration.",
+                code=6,
+                call="nvmlDeviceGetHandleByUUID",
+            )
+        return tuple(found[uuid] for uuid in self._uuids)
+
+    def _uuid(self, gpu: int) -> str:
+        if gpu >= len(self._uuids):
+            raise errors.InvalidArgument(
+                f"The helper has no GPU {gpu}", situation=f"It has {len(self._uuids)}.", code=2
+            )
+        return self._uuids[gpu]
+
+    def _create(self, uuid: str, profile_id: int, start: int) -> verbs.Created:
+        identity = self._driver.create(Spec(uuid, profile_id, start))
+        self._register.add(uuid, identity.gi_id)
+        return verbs.Created(identity)
+
+    def _destroy(self, uuid: str, gi_id: int) -> None:
+        if not self._register.holds(uuid, gi_id):
+            raise errors.NoPermission(
+                f"GPU instance {gi_id} was not made by us", situation=f"It is on {uuid}.", code=4
+            )
+        identity = self._find(uuid, gi_id)
+        if identity is not None:
+            self._driver.destroy(uuid, identity)
+        self._register.remove(uuid, gi_id)
+
+    def _find(self, uuid: str, gi_id: int) -> Identity | None:
+        for instance in self._driver.instances(uuid):
+            if instance.identity.gi_id == gi_id:
+                return instance.identity
+        return None
+
+    def _there(self, uuid: str, gi_id: int) -> Identity:
+        identity = self._find(uuid, gi_id)
+        if identity is None:
+            raise errors.NotFound(f"There is no GPU instance {gi_id} on {uuid}", code=6)
+        return identity
+
+    def _nodes(self, uuid: str, gi_id: int) -> InstanceNodes:
+        return InstanceNodes.of(self._access, self._minors[uuid], self._there(uuid, gi_id))
+
+    def _kill(self, uuid: str, verb: verbs.Kill) -> None:
+        identity = self._there(uuid, verb.gi_id)
+        if verb.pid not in self._driver.occupants(uuid, identity):
+            raise errors.NotFound(
+                f"Process {verb.pid} is not on GPU instance {verb.gi_id}",
+                situation="NVML lists it there no more.",
+                code=6,
+            )
+        _signal(verb.pid, verb.started_ticks, gently=verb.gently)
+
+
+def _signal(pid: int, started_ticks: int, *, gently: bool) -> None:
+    """Signal that very process, not one that has got its pid since; one that is gone is fine."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        process = processes.find(pid)
+        if process is not None and process.started_ticks == started_ticks:
+            signal.pidfd_send_signal(descriptor, signal.SIGTERM if gently else signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(descriptor)
+
+
+def _failed(error: errors.JupyterMigError) -> verbs.Failed:
+    code, call = (error.code, error.call) if isinstance(error, errors.DriverError) else (999, "")
+    return verbs.Failed(
+        error.kind, error.message, error.situation, error.next_step, code=code, call=call
+    )

@@ -1,0 +1,126 @@
+"""Giving the device nodes of an instance to one user.
+
+The kernel module asks nothing but whether a process has the instance's node open, and any user may
+run ``nvidia-modprobe``, which sets a node's owner and mode back as long as its capability file says
+``DeviceFileModify: 1`` (nvidia-modprobe's own page). So the file is changed first, and the node is
+made anew: who had the old one open or linked keeps nothing that this path leads to.
+
+Descriptors that were opened before are beyond this: they are looked for, and an instance whose
+nodes somebody has open is not handed over.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from jupyter_mig import errors
+from jupyter_mig.broker import processes
+from jupyter_mig.core.geometry import Identity
+from jupyter_mig.nvml.access import AccessNodes
+
+FOR_OWNER = 0o400
+FOR_NOBODY = 0o000
+ROOT = 0
+_FIXED = "DeviceFileModify: 0"
+
+
+class InstanceNodes(msgspec.Struct, frozen=True):
+    """The nodes of one instance: ``pairs`` of a node and the capability file that describes it, the
+    GPU instance's first.
+    """
+
+    pairs: tuple[tuple[Path, Path], ...]
+
+    @classmethod
+    def of(cls, access: AccessNodes, gpu_minor: int, identity: Identity) -> InstanceNodes:
+        """Those of an instance on the GPU with that minor number."""
+        return cls(access.pairs(gpu_minor, identity))
+
+    def give_to(self, uid: int) -> None:
+        """Let that user open them, and nobody else.
+
+        Raises InUse, with the nodes closed to everybody, if somebody has one open already.
+        """
+        for node, capability in self.pairs:
+            _fix(capability)
+            _replace(node, uid, FOR_OWNER)
+        openers = self._openers()
+        if openers:
+            self.close()
+            raise errors.InUse(
+                "Somebody has the slice open who should not",
+                situation=f"Processes with its device nodes open: {_listed(openers)}.",
+                next_step="End them, or find out why they have it: jupyter mig doctor.",
+            )
+
+    def close(self) -> None:
+        """Let nobody but root open them, the compute instance's first."""
+        for node, capability in reversed(self.pairs):
+            _fix(capability)
+            _replace(node, ROOT, FOR_NOBODY)
+
+    def _openers(self) -> frozenset[int]:
+        numbers = {node.stat().st_rdev for node, _ in self.pairs}
+        return frozenset(pid for pid, device in _open_devices() if device in numbers)
+
+
+def _fix(capability: Path) -> None:
+    """Take the node's owner and mode out of the driver's hands. It heeds what was written when the
+    file is closed.
+    """
+    try:
+        capability.write_text(f"{_FIXED}\n", encoding="ascii")
+        told = capability.read_text(encoding="ascii")
+    except OSError as error:
+        raise _unprotected(capability, str(error.strerror)) from error
+    if _FIXED not in told:
+        raise _unprotected(capability, "it does not keep DeviceFileModify at 0")
+
+
+def _replace(node: Path, uid: int, mode: int) -> None:
+    """Another node of the same device in its place, the user's from the first moment on."""
+    fresh = node.with_name(f".{node.name}.{os.getpid()}")
+    with suppress(FileNotFoundError):
+        fresh.unlink()
+    try:
+        device = node.lstat()
+        if not stat.S_ISCHR(device.st_mode):
+            raise _unprotected(node, "it is not a character device")
+        os.mknod(fresh, stat.S_IFCHR, device.st_rdev)
+        os.chown(fresh, uid, ROOT)
+        fresh.chmod(mode)
+        fresh.replace(node)
+    except OSError as error:
+        raise _unprotected(node, str(error.strerror)) from error
+
+
+def _open_devices() -> Iterator[tuple[int, int]]:
+    """Every open descriptor of a device: process and device number, whatever its path was.
+
+    Of all processes that we may look at: root with CAP_SYS_PTRACE may look at all.
+    """
+    for pid in processes.pids():
+        with suppress(PermissionError, FileNotFoundError, ProcessLookupError):
+            for descriptor in (processes.PROC / str(pid) / "fd").iterdir():
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    opened = descriptor.stat()
+                    if stat.S_ISCHR(opened.st_mode):
+                        yield pid, opened.st_rdev
+
+
+def _unprotected(path: Path, reason: str) -> errors.NoPermission:
+    return errors.NoPermission(
+        "The slice cannot be closed to other users",
+        situation=f"{path}: {reason}.",
+        next_step="Run jupyter mig doctor as root.",
+    )
+
+
+def _listed(pids: frozenset[int]) -> str:
+    return ", ".join(map(str, sorted(pids)))

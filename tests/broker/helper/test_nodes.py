@@ -1,0 +1,126 @@
+"""Whose the device nodes of an instance are, on character devices of ours with real users."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from jupyter_mig import errors
+from jupyter_mig.broker.helper.nodes import InstanceNodes
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root makes device nodes")
+
+ALICE, BOB = 64201, 64202
+FULL = os.makedev(1, 7)
+"""A device that opens for real and that nobody has open: /dev/full."""
+NO_DRIVER = os.makedev(240, 12)
+
+CLOSED = os.strerror(errno.EACCES)
+NOTHING_BEHIND = os.strerror(errno.ENXIO)
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> InstanceNodes:
+    """The nodes of a GPU instance and its compute instance, open to all as the driver makes them.
+
+    Pytest's own directories are closed to other users; this one is reached by its path.
+    """
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)
+    return InstanceNodes((_pair(tmp_path, "66", FULL), _pair(tmp_path, "67", NO_DRIVER)))
+
+
+def _pair(folder: Path, number: str, device: int) -> tuple[Path, Path]:
+    node, capability = folder / f"nvidia-cap{number}", folder / f"access{number}"
+    os.mknod(node, stat.S_IFCHR | 0o444, device)
+    node.chmod(0o444)
+    capability.write_text(f"DeviceFileMinor: {number}\nDeviceFileModify: 1\n")
+    return node, capability
+
+
+def _opening(node: Path, uid: int) -> str:
+    """What a user gets who opens the node: nothing, or the system's words."""
+    done = subprocess.run(
+        ["/usr/bin/head", "--bytes=0", node],
+        check=False,
+        user=uid,
+        group=uid,
+        extra_groups=[],
+        capture_output=True,
+        env={"LC_ALL": "C"},
+    )
+    return done.stderr.decode().strip().rpartition(": ")[2]
+
+
+def test_the_user_of_a_lease_opens_them_and_nobody_else(nodes: InstanceNodes) -> None:
+    """By mode for the others; a node that may be opened has no driver behind it here."""
+    (instance, _), (compute, _) = nodes.pairs
+    assert (_opening(instance, BOB), _opening(compute, BOB)) == ("", NOTHING_BEHIND)
+    nodes.give_to(ALICE)
+    assert (_opening(instance, ALICE), _opening(compute, ALICE)) == ("", NOTHING_BEHIND)
+    assert (_opening(instance, BOB), _opening(compute, BOB)) == (CLOSED, CLOSED)
+
+
+def test_closed_nodes_open_for_nobody_until_the_next_tenant(nodes: InstanceNodes) -> None:
+    """Undone before they are given to the next."""
+    nodes.give_to(ALICE)
+    nodes.close()
+    for node, _ in nodes.pairs:
+        assert (_opening(node, ALICE), _opening(node, BOB)) == (CLOSED, CLOSED)
+    nodes.give_to(BOB)
+    for node, _ in nodes.pairs:
+        assert _opening(node, ALICE) == CLOSED
+    assert _opening(nodes.pairs[0][0], BOB) == ""
+
+
+def test_the_driver_may_not_set_them_back(nodes: InstanceNodes) -> None:
+    """nvidia-modprobe, which anybody may run, heeds what the capability file says."""
+    nodes.give_to(ALICE)
+    for _, capability in nodes.pairs:
+        assert "DeviceFileModify: 0" in capability.read_text()
+
+
+def test_a_hard_link_made_before_does_not_reach_the_new_node(
+    nodes: InstanceNodes, tmp_path: Path
+) -> None:
+    """It is another node that gets the new owner."""
+    node = nodes.pairs[1][0]
+    kept = tmp_path / "kept"
+    kept.hardlink_to(node)
+    nodes.give_to(ALICE)
+    assert kept.stat().st_uid == 0
+    assert node.stat().st_uid == ALICE
+    assert node.stat().st_rdev == NO_DRIVER
+
+
+def test_an_open_descriptor_keeps_the_slice_from_being_handed_over(nodes: InstanceNodes) -> None:
+    """Whatever path it was opened by; the pid is named and the nodes are closed to all."""
+    instance, compute = nodes.pairs[0][0], nodes.pairs[1][0]
+    with instance.open("rb"), pytest.raises(errors.InUse) as refused:
+        nodes.give_to(ALICE)
+    assert str(os.getpid()) in refused.value.situation
+    assert (_opening(instance, ALICE), _opening(compute, ALICE)) == (CLOSED, CLOSED)
+
+
+def test_what_is_no_device_is_not_replaced(nodes: InstanceNodes) -> None:
+    """A regular file in a node's place, put there by whoever could: nothing is handed over."""
+    node = nodes.pairs[1][0]
+    node.unlink()
+    node.write_text("")
+    with pytest.raises(errors.NoPermission, match="cannot be closed"):
+        nodes.give_to(ALICE)
+    assert node.stat().st_uid == 0
+
+
+def test_a_capability_file_that_is_not_there_protects_nothing(nodes: InstanceNodes) -> None:
+    """Then the mode of the node would be a fiction."""
+    nodes.pairs[1][1].unlink()
+    nodes.pairs[1][1].mkdir()
+    with pytest.raises(errors.NoPermission) as refused:
+        nodes.give_to(ALICE)
+    assert os.strerror(errno.EISDIR) in refused.value.situation
