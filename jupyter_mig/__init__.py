@@ -15,26 +15,25 @@ TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the time that importing t
 if TYPE_CHECKING:
     from jupyter_mig.widget.current import CurrentSlice, current_slice
     from jupyter_mig.widget.monitor import SliceMonitor
+else:
+    _HOMES = {
+        "CurrentSlice": "jupyter_mig.widget.current",
+        "SliceMonitor": "jupyter_mig.widget.monitor",
+        "current_slice": "jupyter_mig.widget.current",
+    }
+
+    def __getattr__(name: str) -> object:
+        """Load what is asked for, and only then. Called by Python for names not there yet."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__} has no attribute {name}")
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+
 
 __all__ = ["CurrentSlice", "SliceMonitor", "current_slice"]
 
 __version__ = "0.1.0"
-
-
-_HOMES = {
-    "CurrentSlice": "jupyter_mig.widget.current",
-    "SliceMonitor": "jupyter_mig.widget.monitor",
-    "current_slice": "jupyter_mig.widget.current",
-}
-
-
-def __getattr__(name: str) -> object:
-    """Load what is asked for, and only then. Called by Python for names that are not there yet."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:

@@ -94,11 +94,10 @@ def _mark(gauge: Gauge) -> str:
 
 
 def _curve(gauge: Gauge) -> str:
+    if len(gauge.curve) < 2:
+        return "<span></span>"
     corners = " ".join(f"{column},{LEVELS - level}" for column, level in gauge.curve)
-    line = f'<polyline points="{corners}"/>' if gauge.curve else ""
     return (
         f'<svg viewBox="0 0 {COLUMNS - 1} {LEVELS}" preserveAspectRatio="none" role="img" '
-        f'aria-label="{escape(gauge.name)}, last five minutes">{line}</svg>'
-        if line
-        else "<span></span>"
+        f'aria-label="{escape(gauge.name)}, last five minutes"><polyline points="{corners}"/></svg>'
     )

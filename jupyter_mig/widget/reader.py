@@ -82,10 +82,7 @@ class Reader:
     def _run(self) -> None:
         while self._goes_on():
             self._sight = self._see()
-            with self._turn:
-                followers = tuple(self._followers)
-            for follower in followers:
-                self._show(follower)
+            self._show_all()
 
     def _goes_on(self) -> bool:
         """Wait for the next look; False if there is to be none: nobody follows, or all is over."""
@@ -104,6 +101,13 @@ class Reader:
             return Sight(self._look())
         except JupyterMigError as error:
             return Sight(self._sight.seen, error)
+
+    def _show_all(self) -> None:
+        # Here and not in the loop, which would hold the last of them until the next look.
+        with self._turn:
+            followers = tuple(self._followers)
+        for follower in followers:
+            self._show(follower)
 
     def _show(self, follower: Follower) -> None:
         try:
