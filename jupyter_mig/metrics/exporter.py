@@ -49,13 +49,13 @@ class Exported(msgspec.Struct, frozen=True):
         """How busy a slice is, at ``now`` on the exporter's clock."""
         if self.problem:
             return NotAvailable(self.problem)
+        if not self._is_about_this_life(one, now):
+            return NotAvailable(f"{EXPORTER} may still tell of whoever had the slice before")
         percent = self.percent.get(_key(one))
         if percent is None:
             return NotAvailable(
                 f"{EXPORTER} does not list this slice; it may have to be started again to see it"
             )
-        if not self._is_about_this_life(one, now):
-            return NotAvailable(f"{EXPORTER} may still tell of whoever had the slice before")
         return sensible(percent, EXPORTER)
 
     def _is_about_this_life(self, one: Slice, now: float) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from jupyter_mig.cli.conversation import hold
 from jupyter_mig.cli.demo import broker, notebook, settings
+from jupyter_mig.cli.demo.exporter import exporting
 from jupyter_mig.cli.demo.lab import Lab
 from jupyter_mig.cli.exits import Exit
 from jupyter_mig.cli.interrupts import until_interrupted
@@ -45,14 +46,15 @@ def run(arguments: argparse.Namespace) -> int:
     settings.require_lab()
     opened = notebook.lay_out(arguments.dir)
     with until_interrupted(), settings.private_directory() as private:
-        environ = settings.environment(
+        told = settings.environment(
             os.environ, Path(private), driver, fresh=not arguments.my_settings
         )
-        try:
-            hold(Client.node, environ)  # what is wrong with the node shows here, not in a kernel
-            _serve(environ, opened, arguments)
-        finally:
-            broker.end(environ)
+        with exporting(told) as environ:
+            try:
+                hold(Client.node, environ)  # what is wrong with the node shows here, not in kernels
+                _serve(environ, opened, arguments)
+            finally:
+                broker.end(environ)
     return Exit.DONE
 
 

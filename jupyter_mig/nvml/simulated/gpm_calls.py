@@ -1,25 +1,21 @@
 """GPU performance metrics: how busy a GPU instance was between two samples, on Hopper and newer.
 
-Simulated utilization follows the processes shown on the instance (CUDA clients and mirrors): the
-processor time that their trees used between the samples, of one processor's, at most all of it.
-Only processes that are there at both samples count. All other metrics are not supported, one by
-one, as on a board that does not have their counters.
+``sampling`` says what is measured here. Metrics but those two are not supported, one by one, as on
+a board that does not have their counters.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
 from typing import Any
 
 import pynvml
 
 from .arguments import PhysicalGpu, allotted_sample, device, fill, gpu, handle_out, pointer_to, uint
 from .codes import Code, Returned
-from .processes import Process, processor_seconds_of_tree
-from .sampling import Sample
+from .processes import Process
+from .sampling import Sample, shown, taken
 from .session import Session
-from .silicon import GpuInstance, Place, Silicon
+from .silicon import Place
 from .table import FunctionTable
 
 GPM = FunctionTable()
@@ -55,11 +51,11 @@ def sample_get(session: Session, of: PhysicalGpu | Place, sample: int) -> None:
     """Of a whole GPU, or of the GPU instance that a MIG device is in."""
     now = session.machine.state()
     if isinstance(of, Place):
-        shown = _shown(now, _serials([of.instance]))
+        on_it = shown(now, [of.instance])
     else:
         beside = [one.process for one in now.clients_on(of.gpu) if one.compute_serial is None]
-        shown = beside + _shown(now, _serials(now.gpus[of.gpu].instances))
-    _take(session, of.gpu, sample, shown)
+        on_it = beside + shown(now, now.gpus[of.gpu].instances)
+    _take(session, of.gpu, sample, on_it)
 
 
 @GPM.function("nvmlGpmMigSampleGet", _GPU, uint, allotted_sample)
@@ -70,7 +66,7 @@ def mig_sample_get(session: Session, of: PhysicalGpu, instance_id: int, sample: 
     found = [one for one in now.gpus[of.gpu].instances if one.id == instance_id]
     if not found:
         raise Returned(Code.NOT_FOUND)
-    _take(session, of.gpu, sample, _shown(now, _serials(found)))
+    _take(session, of.gpu, sample, shown(now, found))
 
 
 @GPM.function(
@@ -93,19 +89,7 @@ def metrics_get(session: Session, into: Any) -> None:
             metric.nvmlReturn = Code.NOT_SUPPORTED if known else Code.INVALID_ARGUMENT
 
 
-def _shown(now: Silicon, serials: set[int | None]) -> list[Process]:
-    """Processes on these compute instances."""
-    clients = [one.process for one in now.clients if one.compute_serial in serials]
-    mirrors = [one.process for one in now.mirrors if one.compute_serial in serials]
-    return clients + mirrors
-
-
-def _serials(instances: Iterable[GpuInstance]) -> set[int | None]:
-    return {compute.serial for one in instances for compute in one.compute_instances}
-
-
-def _take(session: Session, index: int, sample: int, shown: list[Process]) -> None:
+def _take(session: Session, index: int, sample: int, on_it: list[Process]) -> None:
     if not session.machine.models[index].gpm:
         raise Returned(Code.NOT_SUPPORTED)
-    used = {process: processor_seconds_of_tree(process.pid) for process in shown}
-    session.samples.put(sample, Sample(time.monotonic(), used))
+    session.samples.put(sample, taken(on_it))

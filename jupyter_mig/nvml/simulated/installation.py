@@ -63,10 +63,16 @@ def attached(state: Path) -> Node:
     Nothing is installed; what is done through it takes no time. Raises StateError when the file
     is not there or not readable.
     """
+    machine = attached_machine(state)
+    spec = NodeSpec(machine.names, time_scale=0.0, driver=machine.state().driver)
+    return Node(spec, machine)
+
+
+def attached_machine(state: Path) -> Machine:
+    """The hardware in that file, whose operations take no time. Raises StateError."""
     storage = File(state)
     found = storage.read()
-    spec = NodeSpec(found.models, time_scale=0.0, driver=found.driver)
-    return Node(spec, Machine(spec.models, storage, spec.time_scale, spec.driver))
+    return Machine(found.models, storage, 0.0, found.driver)
 
 
 def opened(spec: NodeSpec, state: Path | None) -> Machine:

@@ -1,12 +1,19 @@
-"""One sample of what the processes on an instance have used."""
+"""One sample of what the processes on an instance have used.
+
+Simulated utilization follows the processes shown on the instance (CUDA clients and mirrors): the
+processor time that their trees used between two samples, of one processor's, at most all of it.
+Only processes that are there at both samples count.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from .processes import Process
+from .processes import Process, processor_seconds_of_tree
+from .silicon import GpuInstance, Silicon
 
 
 class Sample(NamedTuple):
@@ -31,3 +38,17 @@ class Sample(NamedTuple):
             if process in self.used_seconds
         )
         return min(100.0, max(0.0, 100 * used / elapsed))
+
+
+def shown(now: Silicon, instances: Iterable[GpuInstance]) -> list[Process]:
+    """The processes on GPU instances."""
+    serials = {compute.serial for one in instances for compute in one.compute_instances}
+    clients = [one.process for one in now.clients if one.compute_serial in serials]
+    mirrors = [one.process for one in now.mirrors if one.compute_serial in serials]
+    return clients + mirrors
+
+
+def taken(processes: Iterable[Process]) -> Sample:
+    """What they have used by now."""
+    used = {process: processor_seconds_of_tree(process.pid) for process in processes}
+    return Sample(time.monotonic(), used)
