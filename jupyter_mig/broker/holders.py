@@ -25,6 +25,11 @@ def holder_of(process: Process) -> Holder:
     return Holder(f"{process.pid}:{process.started_ticks}")
 
 
+def pid_of(holder: Holder) -> int:
+    """The pid in a holder's name."""
+    return int(holder.partition(":")[0])
+
+
 def require_pidfd() -> None:
     """Raise BrokerStartFailed on a kernel without pidfds: then no lease could be kept safely."""
     try:

@@ -7,17 +7,19 @@ answered as one that does not exist.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
 from jupyter_mig import errors
 from jupyter_mig.broker import processes
-from jupyter_mig.broker.holders import holder_of
+from jupyter_mig.broker.holders import holder_of, pid_of
 from jupyter_mig.broker.keys import Keys
 from jupyter_mig.broker.processes import Process
-from jupyter_mig.broker.routes import Route
+from jupyter_mig.broker.routes import Audience, Route
 from jupyter_mig.broker.service import Service
 from jupyter_mig.core import actions, events, queries
 from jupyter_mig.core.leases import USABLE, Lease, LeaseState
@@ -31,6 +33,8 @@ from jupyter_mig.wire.messages import (
     ResizeRequest,
     Seconds,
 )
+
+log = logging.getLogger(__name__)
 
 _UNDECIDED = (LeaseState.WAITING, LeaseState.CREATING)
 
@@ -62,6 +66,17 @@ class _LeaseRoute(Route):
                 f"Lease {lease_id} is over.", next_step="Start the kernel again."
             )
         return lease
+
+    async def _end_if_taken(self, lease: Lease, *ours: int) -> None:
+        """Between a broker's death and the next one somebody else may have been given a slice on
+        which nobody was: its kernel was starting, or starting again. Who locks it now tells.
+        """
+        nodes = tuple(map(Path, self.service.locked.get(lease.instance_id or "", ())))
+        others = processes.lockers(nodes) - {*ours, pid_of(lease.requester)}
+        living = [pid for pid in sorted(others) if processes.find(pid) is not None]
+        if living:
+            log.warning("lease=%s lost: processes %s have locked its slice", lease.lease_id, living)
+            await self.service.post(events.InstanceTaken(lease.instance_id or ""))
 
     def _asker(self) -> Process:
         """The process that asks, on which what it asks for will hang."""
@@ -193,10 +208,10 @@ class KeyRoute(_LeaseRoute):
     keys: Keys
 
     def initialize(  # type: ignore[override]  # Tornado hands over what each route was made with
-        self, service: Service, driver: HardwarePort, uid: int, keys: Keys
+        self, service: Service, driver: HardwarePort, audience: Audience, keys: Keys
     ) -> None:
         """Tornado hands over what the route was made with. Called for each request."""
-        super().initialize(service, driver, uid)
+        super().initialize(service, driver, audience)
         self.keys = keys
 
     def get(self, lease_id: str) -> None:
@@ -212,6 +227,7 @@ class KernelRoute(_LeaseRoute):
         """Tie a lease to the process of its kernel."""
         lease = self._usable(lease_id)
         kernel = self._kernel(codec.decode(self.request.body, BindRequest).pid)
+        await self._end_if_taken(lease, self.peer.pid, kernel.pid)
         await self.service.post(events.LeaseBound(lease_id, holder_of(kernel), kernel.pid))
         self._usable(lease_id)
         self.answer(self.views().lease(lease))
@@ -244,7 +260,9 @@ class RenewalRoute(_LeaseRoute):
     async def post(self, lease_id: str) -> None:
         """The kernel will be started again, by the process that asks."""
         lease = self._usable(lease_id)
-        await self.service.post(events.LeaseRenewed(lease_id, holder_of(self._asker())))
+        asker = self._asker()
+        await self._end_if_taken(lease, asker.pid)
+        await self.service.post(events.LeaseRenewed(lease_id, holder_of(asker)))
         self._usable(lease_id)
         self.answer(self.views().lease(lease))
 

@@ -102,10 +102,11 @@ class Refusals:
         )
 
     def lost(self, lease: Lease) -> errors.JupyterMigError:
-        """The instance vanished under the lease."""
+        """The instance vanished under the lease, or is somebody else's."""
         return errors.LeaseEnded(
             f"The {plain(lease.size, _SIZE)} slice is gone from its GPU.",
-            situation="It was removed, or the GPU was reset.",
+            situation="It was removed, the GPU was reset, or somebody else got it while your broker"
+            " was dead.",
             next_step="Start the kernel again to get another.",
         )
 

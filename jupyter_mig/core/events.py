@@ -108,6 +108,14 @@ class ClaimFailed(Event, frozen=True):
     error: str
 
 
+class InstanceTaken(Event, frozen=True):
+    """Somebody else was given an instance that a lease of ours holds, while no broker of ours lived
+    and nobody of ours was there.
+    """
+
+    instance_id: str
+
+
 class InstanceDestroyed(Event, frozen=True):
     """The driver destroyed the instance, or it was gone already."""
 
@@ -185,6 +193,7 @@ AnyEvent = (
     | CreateFailed
     | InstanceClaimed
     | ClaimFailed
+    | InstanceTaken
     | InstanceDestroyed
     | DestroyFailed
     | OccupantsObserved

@@ -10,6 +10,7 @@ from jupyter_mig.core.events import (
     InstanceClaimed,
     InstanceCreated,
     InstanceDestroyed,
+    InstanceTaken,
     OccupantsObserved,
     OccupantsUnknown,
 )
@@ -132,6 +133,18 @@ def claim_failed(turn: Turn, event: ClaimFailed) -> None:
         place.retry_at = turn.now + CLAIM_RETRY_SECONDS
     extra = turn.rules.failed_patience if place.ours else 0.0
     back_in_line(turn, lease, event.error, hopeless=False, extra=extra)
+
+
+def instance_taken(turn: Turn, event: InstanceTaken) -> None:
+    """Lost to others: from now on one that exists anyway, and is busy."""
+    place = _find(turn, event.instance_id, PlaceState.HELD)
+    lease = turn.state.lease_of(place) if place is not None else None
+    if place is None or lease is None:
+        return
+    place.become(PlaceState.IDLE, turn.now)
+    place.lease_id, place.ours, place.busy = None, False, True
+    turn.hand_back(place)
+    turn.end(lease, Trigger.LOST, EndReason.LOST)
 
 
 def instance_destroyed(turn: Turn, event: InstanceDestroyed) -> None:

@@ -54,6 +54,7 @@ HANDLERS: Mapping[type[events.Event], Callable[[Turn, Any], None]] = MappingProx
         events.CreateFailed: instances.create_failed,
         events.InstanceClaimed: instances.instance_claimed,
         events.ClaimFailed: instances.claim_failed,
+        events.InstanceTaken: instances.instance_taken,
         events.InstanceDestroyed: instances.instance_destroyed,
         events.DestroyFailed: instances.destroy_failed,
         events.OccupantsObserved: instances.occupants_observed,

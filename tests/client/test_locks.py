@@ -27,6 +27,7 @@ from jupyter_mig.broker import processes
 from jupyter_mig.client import Client
 from jupyter_mig.client.locks import lock, locked
 from jupyter_mig.kernels import provisioner
+from jupyter_mig.kernels.refusals import StartRefused
 from jupyter_mig.wire import meeting
 from jupyter_mig.wire.messages import LeaseRequest, LeaseView, SliceView
 from tests.broker.brokers import Orders, Post, runtime_directory, until
@@ -107,16 +108,23 @@ async def neighbours() -> AsyncIterator[Neighbours]:
 @asynccontextmanager
 async def kernel(environ: Mapping[str, str]) -> AsyncIterator[None]:
     """A Jupyter kernel, which imports nothing that computes."""
-    stanza = {"provisioner_name": "mig-provisioner", "config": {"size": SIZE}}
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    manager = AsyncKernelManager()
-    manager._kernel_spec = KernelSpec(argv=argv, metadata={"kernel_provisioner": stanza})
+    manager = manager_of_one()
     with _environment(environ):
         await manager.start_kernel(env=dict(environ))
         try:
             yield
         finally:
             await manager.shutdown_kernel(now=True)
+
+
+def manager_of_one() -> AsyncKernelManager:
+    """For a kernel on a slice that it gets at once or not at all."""
+    config = {"size": SIZE, "patience_seconds": 0}
+    stanza = {"provisioner_name": "mig-provisioner", "config": config}
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    manager = AsyncKernelManager()
+    manager._kernel_spec = KernelSpec(argv=argv, metadata={"kernel_provisioner": stanza})
+    return manager
 
 
 @contextmanager
@@ -188,6 +196,36 @@ async def test_without_a_lock_of_the_kernels_own_the_slice_is_given_away(
         await neighbours.lease()
         neighbours.ours.end(signal.SIGKILL)
         assert (await neighbours.theirs_now(patience_seconds=30)).state == "granted"
+
+
+async def test_a_slice_that_was_given_away_is_not_used_by_the_kernels_successor(
+    neighbours: Neighbours,
+) -> None:
+    """No broker, then no kernel, so no lock: somebody else gets it, and a restart is told so."""
+    manager = manager_of_one()
+    with _environment(neighbours.environ):
+        await manager.start_kernel(env=dict(neighbours.environ))
+        neighbours.ours.end(signal.SIGKILL)
+        await manager.provisioner.kill()
+        await manager.provisioner.wait()
+        assert (await neighbours.theirs_now(patience_seconds=30)).state == "granted"
+        await neighbours.client.broker()
+        with pytest.raises(StartRefused, match=SIZE):
+            await manager.restart_kernel(now=True)
+        assert await neighbours.nothing_held()
+    assert (await neighbours.theirs_now()).state == "granted"
+
+
+async def test_a_slice_that_was_given_away_before_its_kernel_ran_is_lost(
+    neighbours: Neighbours,
+) -> None:
+    """Its process is not tied to it: the refusal says that it is gone."""
+    lease = await neighbours.client.acquire(LeaseRequest("ours", SIZE))
+    neighbours.ours.end(signal.SIGKILL)
+    assert (await neighbours.theirs_now(patience_seconds=30)).state == "granted"
+    with pytest.raises(errors.LeaseEnded, match="gone"):
+        await neighbours.client.bind(lease.lease_id, os.getpid())
+    assert await neighbours.nothing_held()
 
 
 async def test_what_a_command_leaves_behind_keeps_the_lock_and_its_life(

@@ -301,6 +301,39 @@ def test_restart_takes_locks_again() -> None:
     assert kinds(story.restart()) == [actions.LockInstance]
 
 
+@pytest.mark.parametrize("bound", [True, False])
+def test_what_somebody_else_has_taken_is_lost(bound: bool) -> None:
+    """The lease ends, our lock goes, and the instance is as any that somebody is on."""
+    story = Story(A100, static={0: [("3g.20gb", 0)]})
+    (story.bound if bound else story.granted)("a", "3g.20gb")
+    (place,) = story.ledger.state.instances.values()
+    story.restart()
+    todo = story.happen(events.InstanceTaken(place.instance_id))
+    assert kinds(todo) == [actions.ReturnInstance, actions.End]
+    assert story.state("a") is LeaseState.RELEASED
+    assert story.happen(events.InstanceTaken(place.instance_id)) == []
+    (place,) = story.ledger.state.instances.values()
+    assert (place.state, place.busy) == (PlaceState.IDLE, True)
+    story.ask("b", "3g.20gb", patience=None)
+    assert story.state("b") is LeaseState.WAITING
+    story.look()
+    story.settle()
+    assert story.state("b") is LeaseState.GRANTED
+
+
+def test_what_was_made_and_taken_is_not_ours_to_destroy() -> None:
+    """On a GPU where we create it stays, as one of somebody else's."""
+    story = Story(A100)
+    place = story.granted("a", "3g.20gb")
+    story.restart()
+    story.look()
+    story.happen(events.InstanceTaken(place.instance_id))
+    story.look()
+    story.settle()
+    assert states(story) == [PlaceState.OUTSIDE]
+    assert len(story.world.real["GPU-0"]) == 1
+
+
 def test_time_without_a_broker_does_not_count() -> None:
     """Grace and patience go on where the dead broker left them."""
     story = Story(A100)
