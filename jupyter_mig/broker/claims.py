@@ -82,8 +82,10 @@ class Claims:
 def _claimed(paths: tuple[Path, ...]) -> dict[Path, int]:
     """Prove that nobody has a lock, and keep a shared one."""
     # Looked at first: who merely opens a node may be taken for somebody who computes there.
-    if processes.lockers(paths):
-        raise _not_ours(paths[0], "another broker has it")
+    others = processes.lockers(paths)
+    if others:
+        pids = ", ".join(map(str, sorted(others)))
+        raise _not_ours(paths[0], f"another broker has it, or what used it before (process {pids})")
     return _locked(paths, fcntl.LOCK_EX, fcntl.LOCK_SH)
 
 
