@@ -73,6 +73,8 @@ export class Sizing {
     menu.aboutToClose.connect(() => {
       anchor.setAttribute('aria-expanded', 'false');
       anchor.focus();
+      // What was chosen is executed after the menu has closed.
+      void Promise.resolve().then(() => menu.dispose());
     });
     menu.open(left, bottom);
   }

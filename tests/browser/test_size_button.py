@@ -6,18 +6,39 @@ from playwright.async_api import Locator, expect
 
 from jupyter_mig.wire.messages import LeaseRequest
 from tests.browser.lab import Lab, lab
-from tests.server.servers import Home
+from tests.server.servers import Home, home, until
 
-PROFILE = "import os; print(os.environ['JUPYTER_MIG_PROFILE'])"
-
-
-def _row(page: Lab, size: str) -> Locator:
-    return page.size_menu.get_by_role("menuitem", name=size)
+PROFILE = "import os; print(os.environ.get('JUPYTER_MIG_PROFILE'))"
+SLOW = "simulated:1xA100-SXM4-40GB?time_scale=20"
 
 
-async def _hold(user: Home, size: str) -> str:
-    """A slice that another notebook holds; the lease."""
-    return (await user.client.acquire(LeaseRequest("other", size, "other.ipynb"))).lease_id
+def _row(page: Lab, text: str) -> Locator:
+    return page.size_menu.get_by_role("menuitem", name=text)
+
+
+async def _hold(user: Home, *sizes: str) -> list[str]:
+    """Slices that other notebooks hold; the leases."""
+    wishes = [LeaseRequest(size, size, f"other-{size}.ipynb") for size in sizes]
+    return [(await user.client.acquire(wish)).lease_id for wish in wishes]
+
+
+async def _has(user: Home, *sizes: str) -> None:
+    """Wait until these are all sizes that the user's leases have or want."""
+
+    async def found() -> bool:
+        return sorted(lease.size for lease in await user.leases()) == sorted(sizes)
+
+    await until(found, f"for the leases to be {sizes}")
+
+
+async def _walk_to_the_button(page: Lab) -> None:
+    """Along the toolbar by arrow keys, from its first button."""
+    await page.notebook.locator("jp-button[data-command='docmanager:save']").focus()
+    for _ in range(20):
+        if await page.size_button.evaluate("button => button === document.activeElement"):
+            return
+        await page.page.keyboard.press("ArrowRight")
+    raise AssertionError("the button is not in the toolbar's round")
 
 
 async def test_another_size_for_the_same_notebook(user: Home) -> None:
@@ -42,5 +63,119 @@ async def test_another_size_for_the_same_notebook(user: Home) -> None:
         await expect(page.kernel_button).to_have_text("Python 3  (2g.10gb) simulated")
         await page.run_cell(PROFILE)
         await expect(page.output).to_have_text("2g.10gb")
-        await page.picture("size-changed")
-        assert [lease.size for lease in await user.leases()] == ["2g.10gb"]
+        await _has(user, "2g.10gb")
+
+
+async def test_by_keyboard_and_in_the_dark(user: Home) -> None:
+    """Enter opens, arrows choose, Escape closes and leads back to the button."""
+    async with lab(user, theme="Dark") as page:
+        await page.open_notebook("train.ipynb", "1g.5gb")
+        await page.is_idle()
+        await _walk_to_the_button(page)
+        await page.page.keyboard.press("Enter")
+        await expect(page.size_menu).to_be_visible()
+        await page.page.keyboard.press("Escape")
+        await expect(page.size_menu).to_have_count(0)
+        await expect(page.size_button).to_be_focused()
+        await page.page.keyboard.press("Enter")
+        await page.page.keyboard.press("ArrowDown")
+        await page.page.keyboard.press("ArrowDown")
+        await page.picture("size-menu-dark")
+        await page.page.keyboard.press("Enter")
+        await expect(page.dialog).to_contain_text("1g.10gb")
+        await page.picture("size-sure-dark")
+        await page.page.keyboard.press("Enter")
+        await expect(page.size_button).to_have_text("GPU: 1g.10gb")
+
+
+async def test_a_change_takes_time_and_says_so() -> None:
+    """On a node as slow as a real one."""
+    async with home(SLOW) as user, lab(user) as page:
+        await page.open_notebook("train.ipynb", "1g.5gb")
+        await page.is_idle()
+        await page.size_button.click()
+        await _row(page, "3g.20gb").click()
+        await page.accept()
+        await expect(page.size_button).to_have_text("GPU: changing to 3g.20gb…")
+        await expect(page.size_button).to_be_disabled()
+        await page.picture("size-changing")
+        await expect(page.size_button).to_have_text("GPU: 3g.20gb")
+        await page.is_idle()
+
+
+async def test_own_room_counts(user: Home) -> None:
+    """None is free, but the own slice makes room: never are two slices needed."""
+    await _hold(user, "3g.20gb")
+    async with lab(user) as page:
+        await page.open_notebook("train.ipynb", "1g.5gb")
+        await page.is_idle()
+        await page.size_button.click()
+        await expect(_row(page, "4g.20gb")).to_contain_text("none free now")
+        await _row(page, "4g.20gb").click()
+        await expect(page.dialog).to_contain_text("No 4g.20gb is free just now.")
+        await page.picture("size-sure-full")
+        await page.accept()
+        await expect(page.size_button).to_have_text("GPU: 4g.20gb")
+        await _has(user, "3g.20gb", "4g.20gb")
+
+
+async def test_a_size_that_does_not_fit_changes_nothing(user: Home) -> None:
+    """The refusal comes first; who wants can give the slice up and wait."""
+    (other,) = await _hold(user, "3g.20gb")
+    async with lab(user) as page:
+        await page.open_notebook("train.ipynb", "1g.5gb")
+        await page.is_idle()
+        await page.run_cell("kept = 'here still'")
+        await page.size_button.click()
+        await _row(page, "7g.40gb").click()
+        await page.accept()
+        await expect(page.dialog).to_contain_text("train.ipynb was not changed to 7g.40gb")
+        await page.picture("size-refused")
+        await page.dialog.get_by_role("button", name="Ok").click()
+        await expect(page.size_button).to_have_text("GPU: 1g.5gb")
+        await page.run_cell("print(kept)")
+        await expect(page.output).to_have_text("here still")
+
+        await page.size_button.click()
+        await _row(page, "7g.40gb").click()
+        await page.accept()
+        await page.dialog.get_by_role("button", name="Give Up 1g.5gb and Wait").click()
+        await expect(page.size_button).to_have_text("GPU: waiting for 7g.40gb")
+        await user.client.release(other)
+        await expect(page.size_button).to_have_text("GPU: 7g.40gb")
+
+
+async def test_a_smaller_size_now(user: Home) -> None:
+    """Who waits can have at once what is free, and what was typed meanwhile runs there."""
+    await _hold(user, "4g.20gb")
+    async with lab(user) as page:
+        await page.open_notebook("train.ipynb", "7g.40gb")
+        await expect(page.size_button).to_have_text("GPU: waiting for 7g.40gb")
+        await page.size_button.click()
+        await page.picture("size-waiting")
+        await _row(page, "Use 3g.20gb now").click()
+        await expect(page.size_button).to_have_text("GPU: 3g.20gb")
+        await page.is_idle()
+        await expect(page.dialog).to_have_count(0)
+        await page.run_cell(PROFILE)
+        await expect(page.output).to_have_text("3g.20gb")
+        await _has(user, "3g.20gb", "4g.20gb")
+
+
+async def test_without_a_gpu_and_back(user: Home) -> None:
+    """The slice is free again, the notebook stays; from there any size can be had."""
+    async with lab(user) as page:
+        await page.open_notebook("train.ipynb", "1g.5gb")
+        await page.is_idle()
+        await page.size_button.click()
+        await _row(page, "keep the notebook").click()
+        await page.picture("size-none")
+        await page.accept()
+        await expect(page.size_button).to_have_text("GPU: none")
+        await _has(user)
+        await page.size_button.click()
+        await _row(page, "2g.10gb").click()
+        await page.accept()
+        await expect(page.size_button).to_have_text("GPU: 2g.10gb")
+        await page.run_cell(PROFILE)
+        await expect(page.output).to_have_text("2g.10gb")
