@@ -1,6 +1,8 @@
 """The event log: the broker's memory, in SQLite.
 
-An append-only table of events, and a snapshot that stands for all events up to its number.
+An append-only table of events, the choices that they led to, and a snapshot that stands for all
+events up to its number.
+
 ``synchronous=NORMAL`` in WAL mode survives the death of the process; a power failure may lose the
 last commits, but then the boot id voids instances and leases anyway.
 """
@@ -17,6 +19,7 @@ import msgspec
 
 from jupyter_mig import errors
 from jupyter_mig.broker.seam import Seam
+from jupyter_mig.core.choices import Choice
 from jupyter_mig.core.events import AnyEvent
 
 SCHEMA_VERSION = 1
@@ -26,15 +29,19 @@ _TABLES = (
     "CREATE TABLE events (seq INTEGER PRIMARY KEY, at_seconds REAL NOT NULL, event TEXT NOT NULL)",
     "CREATE TABLE snapshot (seq INTEGER NOT NULL, state TEXT NOT NULL)",
 )
+_CHOICES = "CREATE TABLE IF NOT EXISTS choices (seq INTEGER PRIMARY KEY, choices TEXT NOT NULL)"
+"""Came later: older logs have none, older brokers leave the table alone."""
 
-_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+_events: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+_choices = msgspec.json.Decoder(tuple[Choice, ...])
 
 
 class Record(NamedTuple):
-    """An event and when it happened, in seconds on ``CLOCK_BOOTTIME``."""
+    """An event, when it happened, in seconds on ``CLOCK_BOOTTIME``, and the choices made then."""
 
     at_seconds: float
     event: AnyEvent
+    choices: tuple[Choice, ...] = ()
 
 
 class History(NamedTuple):
@@ -75,17 +82,24 @@ class EventLog:
             # As bytes: text that is no UTF-8 would look like a failure to read.
             snapshot = self._database.execute("SELECT CAST(state AS BLOB) FROM snapshot").fetchone()
             rows = self._database.execute(
-                "SELECT at_seconds, CAST(event AS BLOB) FROM events WHERE seq > ? ORDER BY seq",
+                "SELECT at_seconds, CAST(event AS BLOB), CAST(ifnull(choices, '[]') AS BLOB)"
+                " FROM events LEFT JOIN choices USING (seq) WHERE seq > ? ORDER BY seq",
                 (self._snapshot_seq(),),
             ).fetchall()
         try:
-            records = [Record(at, _decoder.decode(text)) for at, text in rows]
+            records = [
+                Record(at, _events.decode(event), _choices.decode(choices))
+                for at, event, choices in rows
+            ]
         except (msgspec.MsgspecError, UnicodeError) as error:
             raise self._corrupt(error) from error
         return History(snapshot[0] if snapshot else None, records)
 
-    def append(self, records: Sequence[Record]) -> None:
-        """Add events in one commit: all of them or none."""
+    def append(self, records: Sequence[Record]) -> int:
+        """Add events in one commit, all of them or none; the number of the first.
+
+        Their choices come later: :meth:`decide`.
+        """
         self._seam.reached("before log write")
         rows = [
             (self._seq + number, record.at_seconds, msgspec.json.encode(record.event).decode())
@@ -95,6 +109,16 @@ class EventLog:
             self._database.executemany("INSERT INTO events VALUES (?, ?, ?)", rows)
         self._seq += len(rows)
         self._seam.reached("after log write")
+        return self._seq - len(rows) + 1
+
+    def decide(self, seq: int, choices: tuple[Choice, ...]) -> None:
+        """Add the choices that the event of that number led to."""
+        self._seam.reached("before choices")
+        with self._transaction():
+            self._database.execute(
+                "INSERT INTO choices VALUES (?, ?)", (seq, msgspec.json.encode(choices).decode())
+            )
+        self._seam.reached("after choices")
 
     def shorten(self, state: bytes) -> None:
         """Replace all events so far by the state that they led to."""
@@ -105,6 +129,7 @@ class EventLog:
                 "INSERT INTO snapshot VALUES (?, ?)", (self._seq, state.decode())
             )
             self._database.execute("DELETE FROM events WHERE seq <= ?", (self._seq,))
+            self._database.execute("DELETE FROM choices WHERE seq <= ?", (self._seq,))
         self._seam.reached("after snapshot")
 
     def close(self) -> None:
@@ -121,6 +146,7 @@ class EventLog:
         elif not {"header", "events", "snapshot"} <= names:
             raise self._corrupt("it has other tables")
         self._check()
+        self._database.execute(_CHOICES)
 
     def _lay_out(self, boot_id: str, predecessor: str) -> None:
         with self._transaction():

@@ -45,15 +45,22 @@ def _recovered(event_log: EventLog, rules: Rules) -> Recovered:
 
 
 def _replayed(event_log: EventLog, rules: Rules) -> Ledger:
+    """The ledger that the log leads to. What was cut off before it was decided, or has no record
+    of how it was, is decided now; for good, so that the next replay does not depend on our rule.
+    """
     history = event_log.read()
+    decided = True
     try:
         ledger = Ledger.restore(history.snapshot, rules) if history.snapshot else Ledger(rules)
         for record in history.records:
-            ledger.handle(record.event, record.at_seconds)
+            ledger.handle(record.event, record.at_seconds, record.choices)
+            decided = decided and ledger.choices == record.choices
     except Exception as error:  # whatever it is, this past cannot be lived through again
         raise errors.CorruptLog(
             f"The event log does not replay: {error!r}", situation=f"The log is {event_log.path}."
         ) from error
+    if not decided:
+        event_log.shorten(ledger.snapshot())
     return ledger
 
 

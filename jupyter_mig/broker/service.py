@@ -1,7 +1,7 @@
 """The broker's one order of things: events in line, logged, handled, acted upon.
 
-An event is committed to the log before the ledger hears of it, and its actions are carried out
-after. Events that come while a commit is under way share the next one.
+An event is committed to the log before the ledger hears of it, and so are the choices it leads to
+before its actions are carried out. Events that come while a commit is under way share the next one.
 
 While the log cannot be written nothing is granted: requests are refused, but what has happened
 (an instance was made, a process ended, an owner let go) is kept in order and tried again.
@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from jupyter_mig import errors
 from jupyter_mig.broker import processes, story
@@ -29,12 +30,15 @@ from jupyter_mig.broker.stock import Stock
 from jupyter_mig.broker.waiters import Waiters
 from jupyter_mig.core import actions, events
 from jupyter_mig.core.actions import AnyAction
+from jupyter_mig.core.choices import Choice
 from jupyter_mig.core.events import AnyEvent
 from jupyter_mig.core.leases import Holder, Lease
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import State
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 REFUSABLE = (
     events.SlicesRequested,
@@ -192,26 +196,40 @@ class Service:
             return
         at = self.clock()
         try:
-            await self._in_writer(self._log.append, [Record(at, entry.event) for entry in batch])
+            records = [Record(at, entry.event) for entry in batch]
+            first = await self._in_writer(self._log.append, records)
         except errors.LogError as error:
             self._set_back(batch, error)
             return
         self._unwritable = None
         del self._queue[: len(batch)]
-        for entry in batch:
-            self._handle(entry, at)
+        for seq, entry in enumerate(batch, first):
+            await self._handle(entry, at, seq)
         self._after(len(batch))
         if self._since_snapshot >= self.settings.snapshot_every:
             await self._shorten()
 
-    def _handle(self, entry: _Entry, at: float) -> None:
+    async def _handle(self, entry: _Entry, at: float, seq: int) -> None:
         todo = self._ledger.handle(entry.event, at)
+        if self._ledger.choices:
+            await self._decided(seq, self._ledger.choices)
         if isinstance(entry.event, events.HolderLeft):
             self._holders.heard(entry.event.holder)
         for action in todo:
             self._act(action)
         if entry.handled is not None and not entry.handled.done():
             entry.handled.set_result(todo)
+
+    async def _decided(self, seq: int, choices: tuple[Choice, ...]) -> None:
+        """Log the choices, however long it takes: until then nothing is done about them. Those who
+        ask meanwhile are refused.
+        """
+        while True:
+            try:
+                return await self._in_writer(self._log.decide, seq, choices)
+            except errors.LogError as error:
+                self._set_back(list(self._queue), error)
+            await asyncio.sleep(self.settings.write_retry)
 
     def _after(self, handled: int) -> None:
         self._since_snapshot += handled
@@ -352,8 +370,9 @@ class Service:
         except errors.LogError as error:
             log.warning("The log could not be shortened: %s", error)
 
-    async def _in_writer(self, call: Callable[..., None], *arguments: object) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._writer, call, *arguments)
+    async def _in_writer(self, call: Callable[..., Result], *arguments: object) -> Result:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writer, partial(call, *arguments))
 
     async def _end_tasks(self) -> None:
         if self._alarm is not None:

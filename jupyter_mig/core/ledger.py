@@ -7,9 +7,11 @@ Theory of operation
    user may ask: a bad request is answered by a Refuse action. It raises only on a bug.
 2. Ids come in with events or are counted, times come in as ``now``; so the same events under the
    same rules give the same actions, and *the state is the replay of the log*. A snapshot only
-   shortens the log.
-3. The broker logs an event before it is handled and carries out actions after. Whatever it is
-   doing to the driver is therefore implied by the log: there is no second list of intents.
+   shortens the log. What the rule of placement decided is kept with the event that led to it and
+   taken from there in a replay: the rule may be another by then, the hardware is not.
+3. The broker logs an event before it is handled, the choices after, and carries out actions then.
+   Whatever it is doing to the driver is therefore implied by the log: there is no second list of
+   intents.
 4. Every call to the driver is answered by exactly one event (see :mod:`.actions`), answers about
    one GPU in the order of the calls. A call that cannot be cancelled (a creation) is not: its
    lease is *doomed*, and the instance is undone when it is there.
@@ -32,6 +34,7 @@ import msgspec
 from jupyter_mig.core import deadlines, events, instances, line, observations, requests
 from jupyter_mig.core.actions import AnyAction, Enqueue
 from jupyter_mig.core.check import check
+from jupyter_mig.core.choices import Choice
 from jupyter_mig.core.leases import Holder, LeaseState
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import State
@@ -68,26 +71,35 @@ HANDLERS: Mapping[type[events.Event], Callable[[Turn, Any], None]] = MappingProx
 
 
 class Ledger:
-    """Who holds what. See the module's theory of operation."""
+    """Who holds what. See the module's theory of operation.
+
+    ``choices`` are those that the last event led to, to be kept with it.
+    """
 
     def __init__(self, rules: Rules | None = None, state: State | None = None) -> None:
         self.rules = rules or Rules()
         self.state = state or State()
+        self.choices: tuple[Choice, ...] = ()
 
-    def handle(self, event: events.AnyEvent, now: float) -> list[AnyAction]:
+    def handle(
+        self, event: events.AnyEvent, now: float, choices: Iterable[Choice] = ()
+    ) -> list[AnyAction]:
         """Take in what happened at ``now`` (seconds; a clock that went back is held still, but
         for a reboot, which starts it again) and say what is to be done.
+
+        ``choices`` are those that the event led to when it was handled first.
         """
         restarted = isinstance(event, events.BrokerStarted) and observations.rebooted(
             self.state, event
         )
         then = self.state.now
         self.state.now = float(now) if restarted else max(then, float(now))
-        turn = Turn(self.state, self.rules, self.state.now - then)
+        turn = Turn(self.state, self.rules, self.state.now - then, choices)
         before = self.state.counter
         HANDLERS[type(event)](turn, event)
         self._settle(turn)
         self._announce(turn, before)
+        self.choices = tuple(turn.choices.made)
         return turn.actions
 
     def _settle(self, turn: Turn) -> None:
@@ -127,10 +139,12 @@ class Ledger:
 
     @classmethod
     def replay(
-        cls, history: Iterable[tuple[events.AnyEvent, float]], rules: Rules | None = None
+        cls,
+        history: Iterable[tuple[events.AnyEvent, float, tuple[Choice, ...]]],
+        rules: Rules | None = None,
     ) -> Ledger:
         """The ledger after these events; their actions were carried out long ago."""
         ledger = cls(rules)
-        for event, now in history:
-            ledger.handle(event, now)
+        for event, now, choices in history:
+            ledger.handle(event, now, choices)
         return ledger

@@ -15,6 +15,7 @@ from jupyter_mig import errors
 from jupyter_mig.broker.log import EventLog, History, Record
 from jupyter_mig.broker.seam import Uninterrupted
 from jupyter_mig.core import events
+from jupyter_mig.core.choices import Choice
 from jupyter_mig.core.geometry import Gpu, Identity, Instance, Spec
 from jupyter_mig.core.leases import Holder
 
@@ -47,7 +48,10 @@ EVENTS = st.one_of(
     st.builds(events.GpuObserved, GPUS, st.booleans(), st.lists(INSTANCES, max_size=3).map(tuple)),
     st.just(events.TimePassed()),
 )
-RECORDS = st.lists(st.builds(Record, SECONDS, EVENTS), max_size=10)
+CHOICES = st.builds(Choice, NAMES, st.builds(Spec, NAMES, st.integers(0, 20), st.integers(0, 11)))
+RECORDS = st.lists(
+    st.builds(Record, SECONDS, EVENTS, st.lists(CHOICES, max_size=2).map(tuple)), max_size=10
+)
 
 
 def opened(path: Path) -> EventLog:
@@ -71,11 +75,13 @@ def path(tmp_path: Path) -> Path:
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_what_is_appended_reads_back(batches: list[list[Record]], tmp_path: Path) -> None:
-    """Events and times come back exactly and in order, also from a reopened file."""
+    """Events, times and choices come back exactly and in order, also from a reopened file."""
     file = tmp_path / f"{os.urandom(8).hex()}.sqlite"
     log = opened(file)
     for batch in batches:
-        log.append(batch)
+        for seq, record in enumerate(batch, log.append(batch)):
+            if record.choices:
+                log.decide(seq, record.choices)
     log.close()
     again = opened(file)
     assert again.read() == History(None, [record for batch in batches for record in batch])
@@ -89,7 +95,7 @@ def test_a_snapshot_stands_for_all_before_it(path: Path) -> None:
     log.shorten(b'{"a":1}')
     log.close()
     log = opened(path)
-    log.append([left(3)])
+    log.decide(log.append([left(3)]), (Choice("l", Spec("GPU-0", 19, 6)),))
     log.shorten(b'{"a":2}')
     log.append([left(4)])
     assert log.read() == History(b'{"a":2}', [left(4)])

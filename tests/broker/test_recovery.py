@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,12 @@ from jupyter_mig.broker.log import EventLog, Record
 from jupyter_mig.broker.recovery import recover, set_aside
 from jupyter_mig.broker.seam import Uninterrupted
 from jupyter_mig.core import events
+from jupyter_mig.core.geometry import Gpu, Spec
 from jupyter_mig.core.leases import Holder
 from jupyter_mig.core.ledger import Ledger
 from jupyter_mig.core.rules import Rules
+from tests.core.another_rule import another_rule
+from tests.core.nodes import A100
 
 RULES = Rules()
 PAST = [
@@ -59,6 +63,55 @@ def test_a_snapshot_and_the_rest_lead_to_the_same_state(path: Path) -> None:
     log.close()
     before.handle(more.event, more.at_seconds)
     assert recovered(path)[0].state == before.state
+
+
+def place_of(ledger: Ledger) -> Spec:
+    """Where the one lease is."""
+    place = ledger.state.place_of(ledger.state.leases["l"])
+    assert place is not None
+    return place.spec
+
+
+GPU = Gpu("GPU-0", 0, "test GPU", 0, 1, mig_enabled=True, geometry=A100)
+
+
+def test_another_rule_changes_no_place_that_was_chosen(tmp_path: Path) -> None:
+    """A log written under one rule of placement and replayed under another: the instance is where
+    it was made.
+    """
+    path = tmp_path / "log.sqlite"
+    log, lived = recover(path, RULES, "boot", Uninterrupted())
+    for record in (PAST[0], Record(1.5, events.GpuObserved(GPU, creates=True)), PAST[1]):
+        seq = log.append([record])
+        lived.handle(record.event, record.at_seconds)
+        if lived.choices:
+            log.decide(seq, lived.choices)
+    log.close()
+    with another_rule():
+        assert recovered(path)[0].state == lived.state
+    assert place_of(lived).start == 6
+
+
+def test_what_was_not_decided_yet_is_decided_once(tmp_path: Path) -> None:
+    """Killed between event and choice, or a log older than choices: nothing was done about it yet,
+    so any rule may choose; from then on it stands.
+    """
+    path = tmp_path / "log.sqlite"
+    log = EventLog(path, Uninterrupted(), "boot")
+    log.append([PAST[0], Record(1.5, events.GpuObserved(GPU, creates=True)), PAST[1]])
+    log.close()
+    with another_rule():
+        first = place_of(recovered(path)[0])
+    assert place_of(recovered(path)[0]) == first
+    assert first.start == 0
+
+
+def test_a_log_older_than_choices_is_read(path: Path) -> None:
+    """The table for them is made."""
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("DROP TABLE choices")
+    database.close()
+    assert list(recovered(path)[0].state.leases) == []
 
 
 def test_an_unreadable_log_is_set_aside(path: Path) -> None:

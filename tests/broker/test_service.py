@@ -13,6 +13,7 @@ from jupyter_mig import errors
 from jupyter_mig.broker.log import EventLog, Record
 from jupyter_mig.broker.service import Service
 from jupyter_mig.core import actions, events
+from jupyter_mig.core.choices import Choice
 from jupyter_mig.core.leases import Lease, LeaseState
 from tests.broker.brokers import until
 from tests.broker.households import Household, ask, changed_to, emptied, holder_of_pid, household
@@ -49,10 +50,10 @@ class Disk:
         self.full = False
         append = EventLog.append
 
-        def write(log: EventLog, records: list[Record]) -> None:
+        def write(log: EventLog, records: list[Record]) -> int:
             if self.full:
                 raise errors.UnwritableLog("The broker cannot write its log: disk is full")
-            append(log, records)
+            return append(log, records)
 
         monkeypatch.setattr(EventLog, "append", write)
 
@@ -93,6 +94,40 @@ async def test_a_full_disk_refuses_requests_and_keeps_facts(
         assert service.state.leases == {}
         await released(service, await granted(service, "after"))
     assert home.instances == 0
+
+
+async def test_nothing_is_made_before_its_place_is_in_the_log(
+    home: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fills up between a request and the choice of its place: whoever asks meanwhile is
+    refused, and with room again the instance is made.
+    """
+    decide, attempts = EventLog.decide, 0
+
+    def decided(log: EventLog, seq: int, choices: tuple[Choice, ...]) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts < 3:
+            raise errors.UnwritableLog("The broker cannot write its log: disk is full")
+        decide(log, seq, choices)
+
+    monkeypatch.setattr(EventLog, "decide", decided)
+    async with home.started() as service:
+        first = ask("k", "1g.5gb")
+        asking = asyncio.ensure_future(service.post(events.SlicesRequested((first,))))
+
+        async def under_way() -> bool:
+            return attempts > 0
+
+        await until(under_way)
+        with pytest.raises(errors.UnwritableLog):
+            await service.post(events.SlicesRequested((ask("other", "1g.5gb"),)))
+        assert home.instances == 0
+        await asking
+        lease = service.find(first.lease_id)
+        assert lease is not None
+        await changed_to(service, lease, LeaseState.GRANTED)
+        assert attempts == 3
 
 
 async def test_the_order_of_facts_outlives_a_full_disk(

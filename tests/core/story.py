@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jupyter_mig.core import actions, events
 from jupyter_mig.core.actions import AnyAction
+from jupyter_mig.core.choices import Choice
 from jupyter_mig.core.events import AnyEvent, Ask
 from jupyter_mig.core.geometry import Geometry, Spec
 from jupyter_mig.core.leases import EndReason, Holder, Lease, LeaseState
@@ -40,7 +41,7 @@ class Story:
             for name, start in instances:
                 self.exists(index, name, start)
         self.ledger = Ledger(self.rules)
-        self.log: list[tuple[AnyEvent, float]] = []
+        self.log: list[tuple[AnyEvent, float, tuple[Choice, ...]]] = []
         self.now = 100.0
         self.said: list[AnyAction] = []
         self.happen(events.BrokerStarted("boot-1"))
@@ -55,9 +56,9 @@ class Story:
         return real
 
     def happen(self, event: AnyEvent) -> list[AnyAction]:
-        """Log, handle, check; what the ledger says to it."""
-        self.log.append((event, self.now))
+        """Handle, log, check; what the ledger says to it."""
         self.said = self.ledger.handle(event, self.now)
+        self.log.append((event, self.now, self.ledger.choices))
         self.world.take(self.said)
         self.ledger.check()
         due = self.ledger.next_deadline()

@@ -4,9 +4,12 @@ import msgspec
 import pytest
 
 from jupyter_mig.core import events
+from jupyter_mig.core.choices import Choice
+from jupyter_mig.core.geometry import Spec
 from jupyter_mig.core.leases import Holder, LeaseState
 from jupyter_mig.core.ledger import Ledger
 from jupyter_mig.core.rules import Rules
+from tests.core.another_rule import another_rule
 from tests.core.nodes import A100
 from tests.core.story import ALICE, BOB, Story, server
 from tests.core.world import kernel
@@ -37,6 +40,36 @@ def test_snapshot_and_replay() -> None:
         for ledger in (story.ledger, restored, replayed)
     ]
     assert said[0] == said[1] == said[2] != []
+
+
+def test_a_replay_takes_places_as_they_were_chosen() -> None:
+    """Under another rule, without what was chosen, the same events put things elsewhere; with it,
+    they lead to the same state: instances, room kept, and what makes way.
+    """
+    story = busy()
+    story.release("c")
+    asks = tuple(
+        events.Ask(name, name, BOB, server(BOB), size, patience_seconds=None)
+        for name, size in {"e": "1g.5gb", "f": "1g.10gb"}.items()
+    )
+    story.happen(events.SlicesRequested(asks))
+    with another_rule():
+        replayed = Ledger.replay(story.log, story.rules)
+        elsewhere = Ledger.replay([(*record[:2], ()) for record in story.log], story.rules)
+    assert replayed.snapshot() == story.ledger.snapshot()
+    assert elsewhere.snapshot() != story.ledger.snapshot()
+
+
+def test_a_choice_that_is_no_longer_possible_is_made_anew() -> None:
+    """Rather than two instances in one place."""
+    story = Story(A100)
+    place = story.bound("a", "7g.40gb")
+    ask = events.Ask("b", "b", BOB, server(BOB), "1g.5gb", patience_seconds=None)
+    taken = Choice("b", Spec("GPU-0", 19, 0))
+    story.ledger.handle(events.SlicesRequested((ask,)), story.now, [taken])
+    story.ledger.check()
+    assert story.state("b") is LeaseState.WAITING
+    assert story.ledger.state.instances == {place.instance_id: place}
 
 
 @pytest.mark.parametrize("garbage", [b"", b"[]", b'{"now":"noon"}', b'{"leases":{"a":1}}'])
