@@ -8,11 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import resource
-import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -20,14 +18,11 @@ import msgspec
 
 from jupyter_mig import errors
 from jupyter_mig.broker.door import Door
-from jupyter_mig.broker.hardware import Hardware
 from jupyter_mig.broker.hints import Hints
-from jupyter_mig.broker.holders import require_pidfd
 from jupyter_mig.broker.inventory import AUTO, parse
-from jupyter_mig.broker.keys import Keys
 from jupyter_mig.broker.premises import Premises
-from jupyter_mig.broker.processes import boot_id
-from jupyter_mig.broker.recovery import recover
+from jupyter_mig.broker.routes import OneUser
+from jupyter_mig.broker.running import Broker
 from jupyter_mig.broker.seam import Seam, Uninterrupted
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.settings import Settings
@@ -73,41 +68,17 @@ class Agent(msgspec.Struct, frozen=True):
         return 0
 
     async def _serve(self, premises: Premises) -> None:
-        require_pidfd()
-        _allow_many_files()
-        async with self._service(premises) as (service, driver):
-            door = Door(service, driver, Keys.kept_in(premises.keys))
-            door.open(premises.socket)
-            log.info("Open: driver=%s", driver.name)
-            try:
-                await _until_over(service, door, premises)
-            finally:
-                log.info("Closing")
-                premises.close_up()
-                await door.close()
-
-    @asynccontextmanager
-    async def _service(self, premises: Premises) -> AsyncIterator[tuple[Service, HardwarePort]]:
-        """The service, started; and stopped in good order."""
         inventories = parse(self.inventory, Hints.read(self.visible))
-        driver = self._driver(premises)
-        try:
-            inventories.require_named(simulated=driver.simulated)
-            recovered = recover(premises.events, self.rules, boot_id(), self.seam)
-            hardware = Hardware(
-                driver,
-                self.seam,
-                inventories,
-                offers_unknown=not recovered.log.predecessor,
-            )
-            service = Service(recovered, hardware, self.settings)
-            try:
-                await service.start()
-                yield service, driver
-            finally:
-                await service.stop()
-        finally:
-            driver.close()
+        broker = Broker(
+            premises,
+            self._driver(premises),
+            inventories,
+            OneUser(os.getuid()),
+            self.rules,
+            self.settings,
+            self.seam,
+        )
+        await broker.serve(lambda service, door: _until_idle(service, door, premises))
 
     def _driver(self, premises: Premises) -> HardwarePort:
         try:
@@ -118,25 +89,6 @@ class Agent(msgspec.Struct, frozen=True):
                 situation=f"Its file is {premises.silicon}.",
                 next_step="Make room on that disk, or make it writable; then try again.",
             ) from error
-
-
-async def _until_over(service: Service, door: Door, premises: Premises) -> None:
-    """Return when told to end or idle for long; raise what made the service fail."""
-    loop = asyncio.get_running_loop()
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    endings = (
-        asyncio.ensure_future(told.wait()),
-        asyncio.ensure_future(_until_idle(service, door, premises)),
-    )
-    try:
-        await asyncio.wait((*endings, service.failed), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for ending in endings:
-            ending.cancel()
-    if service.failed.done():
-        await service.failed
 
 
 async def _until_idle(service: Service, door: Door, premises: Premises) -> None:
@@ -152,12 +104,6 @@ async def _until_idle(service: Service, door: Door, premises: Premises) -> None:
         idle_looks = idle_looks + 1 if nobody and (service.idle or shut_out) else 0
         visits = door.visits
     log.info("Idle for %s s: leaving", service.settings.idle)
-
-
-def _allow_many_files() -> None:
-    """A connection and a pidfd for each of a thousand kernels are more than the usual limit."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextmanager

@@ -24,7 +24,6 @@ POST     /v1/leases/{id}/resize        keep room for another size
 from __future__ import annotations
 
 import logging
-import os
 import socket
 from pathlib import Path
 
@@ -47,7 +46,7 @@ from jupyter_mig.broker.lease_routes import (
 )
 from jupyter_mig.broker.plan_route import PlanRoute
 from jupyter_mig.broker.readings_route import ReadingsRoute
-from jupyter_mig.broker.routes import BrokerRoute, NodeRoute, NowhereRoute
+from jupyter_mig.broker.routes import Audience, BrokerRoute, NodeRoute, NowhereRoute
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.slice_route import SliceRoute
 from jupyter_mig.nvml.port import HardwarePort
@@ -89,9 +88,12 @@ class _Server(HTTPServer):
 class Door:
     """The open door. Construct it on the service's loop once the service has started."""
 
-    def __init__(self, service: Service, driver: HardwarePort, keys: Keys) -> None:
+    def __init__(
+        self, service: Service, driver: HardwarePort, keys: Keys, audience: Audience
+    ) -> None:
+        self._mode = audience.mode
         self._gauges = Gauges(service, driver)
-        given = {"service": service, "driver": driver, "uid": os.getuid()}
+        given = {"service": service, "driver": driver, "audience": audience}
         gauged = {**given, "gauges": self._gauges}
         routes = [
             (r"/v1/?", BrokerRoute, given),
@@ -133,8 +135,8 @@ class Door:
         return self._server.visits
 
     def open(self, path: Path) -> None:
-        """Listen at ``path``, for this user alone. What is left of an older socket is replaced."""
-        listening: socket.socket = bind_unix_socket(str(path), mode=0o600, backlog=BACKLOG)
+        """Listen at ``path``. What is left of an older socket is replaced."""
+        listening: socket.socket = bind_unix_socket(str(path), mode=self._mode, backlog=BACKLOG)
         self._server.add_socket(listening)
         self._gauges.start()
 

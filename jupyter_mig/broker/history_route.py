@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jupyter_mig.broker.gauges import Gauges
-from jupyter_mig.broker.routes import Route
+from jupyter_mig.broker.routes import Audience, Route
 from jupyter_mig.broker.service import Service
 from jupyter_mig.metrics.history import STEP_SECONDS
 from jupyter_mig.nvml.port import HardwarePort
@@ -16,10 +16,10 @@ class HistoryRoute(Route):
     gauges: Gauges
 
     def initialize(  # type: ignore[override]  # Tornado hands over what each route was made with
-        self, service: Service, driver: HardwarePort, uid: int, gauges: Gauges
+        self, service: Service, driver: HardwarePort, audience: Audience, gauges: Gauges
     ) -> None:
         """Tornado hands over what the route was made with. Called for each request."""
-        super().initialize(service, driver, uid)
+        super().initialize(service, driver, audience)
         self.gauges = gauges
 
     def get(self) -> None:

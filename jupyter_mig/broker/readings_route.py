@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jupyter_mig.broker.gauges import Gauges
-from jupyter_mig.broker.routes import Route
+from jupyter_mig.broker.routes import Audience, Route
 from jupyter_mig.broker.service import Service
 from jupyter_mig.metrics.readings import (
     GpuReadings,
@@ -22,10 +22,10 @@ class ReadingsRoute(Route):
     gauges: Gauges
 
     def initialize(  # type: ignore[override]  # Tornado hands over what each route was made with
-        self, service: Service, driver: HardwarePort, uid: int, gauges: Gauges
+        self, service: Service, driver: HardwarePort, audience: Audience, gauges: Gauges
     ) -> None:
         """Tornado hands over what the route was made with. Called for each request."""
-        super().initialize(service, driver, uid)
+        super().initialize(service, driver, audience)
         self.gauges = gauges
 
     async def get(self) -> None:

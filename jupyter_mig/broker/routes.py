@@ -6,8 +6,9 @@ import asyncio
 import logging
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
 
+import msgspec
 import tornado.web
 
 from jupyter_mig import errors
@@ -23,19 +24,47 @@ log = logging.getLogger(__name__)
 LONGEST_BODY_BYTES = 64 * 1024
 
 
+class OneUser(msgspec.Struct, frozen=True):
+    """A broker's audience: its own user."""
+
+    uid: int
+    mode: ClassVar[int] = 0o600
+
+    def require(self, peer: Peer) -> None:
+        """Raise ForeignBroker for anybody else."""
+        if peer.uid != self.uid:
+            raise errors.ForeignBroker(
+                f"This broker serves user {self.uid}, not user {peer.uid}.",
+                next_step="Unset JUPYTER_MIG_SOCKET; then your own broker is used.",
+            )
+
+
+class Everybody(msgspec.Struct, frozen=True):
+    """A system broker's audience: all users of the node, each for his own leases."""
+
+    mode: ClassVar[int] = 0o666
+
+    def require(self, peer: Peer) -> None:
+        """Nobody is turned away here: policy and ownership decide what each may have."""
+
+
+Audience: TypeAlias = OneUser | Everybody
+"""Whom a broker serves; ``mode`` is that of its socket."""
+
+
 class Route(tornado.web.RequestHandler):
     """A route that knows who asks, speaks JSON, and answers errors as errors."""
 
     service: Service
     driver: HardwarePort
-    uid: int
+    audience: Audience
     peer: Peer
 
-    def initialize(self, service: Service, driver: HardwarePort, uid: int) -> None:
+    def initialize(self, service: Service, driver: HardwarePort, audience: Audience) -> None:
         """Tornado hands over what the application was made with. Called for each request."""
         self.service = service
         self.driver = driver
-        self.uid = uid
+        self.audience = audience
         self.hung_up = asyncio.Event()
 
     def on_connection_close(self) -> None:
@@ -43,15 +72,11 @@ class Route(tornado.web.RequestHandler):
         self.hung_up.set()
 
     def prepare(self) -> None:
-        """Learn who asks, and refuse other users. Called before the method."""
+        """Learn who asks, and refuse who is none of ours. Called before the method."""
         connection = self.request.connection
         # HTTP1Connection's; Tornado types only the interface that all connections share.
         self.peer = peer_of(connection.stream.socket)  # type: ignore[union-attr]
-        if self.peer.uid != self.uid:
-            raise errors.ForeignBroker(
-                f"This broker serves user {self.uid}, not user {self.peer.uid}.",
-                next_step="Unset JUPYTER_MIG_SOCKET; then your own broker is used.",
-            )
+        self.audience.require(self.peer)
         if len(self.request.body) > LONGEST_BODY_BYTES:
             raise errors.BadRequest(f"The body is longer than {LONGEST_BODY_BYTES} bytes.")
 

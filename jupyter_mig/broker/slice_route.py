@@ -6,6 +6,7 @@ from jupyter_mig import errors
 from jupyter_mig.broker.gauges import Gauges
 from jupyter_mig.broker.keys import Keys
 from jupyter_mig.broker.readings_route import ReadingsRoute
+from jupyter_mig.broker.routes import Audience
 from jupyter_mig.broker.service import Service
 from jupyter_mig.core.leases import Lease, LeaseState
 from jupyter_mig.nvml.port import HardwarePort
@@ -20,10 +21,10 @@ class SliceRoute(ReadingsRoute):
     keys: Keys
 
     def initialize(  # type: ignore[override]  # Tornado hands over what each route was made with
-        self, service: Service, driver: HardwarePort, uid: int, gauges: Gauges, keys: Keys
+        self, service: Service, driver: HardwarePort, audience: Audience, gauges: Gauges, keys: Keys
     ) -> None:
         """Tornado hands over what the route was made with. Called for each request."""
-        super().initialize(service, driver, uid, gauges)
+        super().initialize(service, driver, audience, gauges)
         self.keys = keys
 
     async def get(self) -> None:

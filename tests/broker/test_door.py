@@ -15,6 +15,7 @@ import pytest
 from jupyter_mig import errors
 from jupyter_mig.broker.door import Door
 from jupyter_mig.broker.keys import Keys
+from jupyter_mig.broker.routes import OneUser
 from jupyter_mig.broker.service import boottime
 from jupyter_mig.client import Client, Settings
 from jupyter_mig.core import events
@@ -266,7 +267,7 @@ async def test_another_users_lease_looks_like_none(runtime: Path) -> None:
             await service.post(events.SlicesRequested((theirs,)))
             lease = service.state.leases[theirs.lease_id]
             await changed_to(service, lease, LeaseState.GRANTED)
-            door = Door(service, home.driver, Keys(b"secret"))
+            door = Door(service, home.driver, Keys(b"secret"), OneUser(os.getuid()))
             door.open(path)
             client = Client(Settings(home.driver.name, path))
             assert await client.leases() == []

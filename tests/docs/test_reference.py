@@ -8,6 +8,7 @@ import re
 import types
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tornado.web import Application, RequestHandler
@@ -16,6 +17,7 @@ from traitlets import HasTraits
 import jupyter_mig
 from jupyter_mig import errors
 from jupyter_mig.broker.door import Door
+from jupyter_mig.broker.routes import OneUser
 from jupyter_mig.broker.settings import Settings
 from jupyter_mig.cli.main import parser
 from jupyter_mig.server.handlers import HANDLERS
@@ -78,7 +80,8 @@ def requests(path: str, handler: type[RequestHandler]) -> Iterator[str]:
 
 def door_requests() -> Iterator[str]:
     """Yield what the broker's door answers."""
-    closed = Door(types.SimpleNamespace(settings=Settings()), driver=None, keys=None)  # type: ignore[arg-type]  # asks for no more until it is opened
+    unopened: Any = types.SimpleNamespace(settings=Settings())
+    closed = Door(unopened, driver=unopened, keys=unopened, audience=OneUser(0))
     application = closed._server.request_callback
     assert isinstance(application, Application)
     for rule in application.wildcard_router.rules:

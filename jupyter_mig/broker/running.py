@@ -1,0 +1,101 @@
+"""What every broker's process does from the moment it may use its premises until it closes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from jupyter_mig.broker.door import Door
+from jupyter_mig.broker.hardware import Hardware
+from jupyter_mig.broker.holders import require_pidfd
+from jupyter_mig.broker.inventory import Inventories
+from jupyter_mig.broker.keys import Keys
+from jupyter_mig.broker.premises import Premises
+from jupyter_mig.broker.processes import boot_id
+from jupyter_mig.broker.recovery import recover
+from jupyter_mig.broker.routes import Audience
+from jupyter_mig.broker.seam import Seam, Uninterrupted
+from jupyter_mig.broker.service import Service
+from jupyter_mig.broker.settings import Settings
+from jupyter_mig.core.rules import Rules
+from jupyter_mig.nvml.port import HardwarePort
+
+log = logging.getLogger(__name__)
+
+Until = Callable[[Service, Door], Awaitable[None]]
+
+
+class Broker(msgspec.Struct, frozen=True):
+    """A broker that has all it needs. ``audience`` is whom it serves; it closes ``driver``."""
+
+    premises: Premises
+    driver: HardwarePort
+    inventories: Inventories
+    audience: Audience
+    rules: Rules = Rules()
+    settings: Settings = Settings()
+    seam: Seam = Uninterrupted()
+
+    async def serve(self, until: Until) -> None:
+        """Serve until told to end by a signal, or ``until`` returns; raise what made it fail."""
+        require_pidfd()
+        _allow_many_files()
+        async with self._service() as service:
+            door = Door(service, self.driver, Keys.kept_in(self.premises.keys), self.audience)
+            door.open(self.premises.socket)
+            log.info("Open: driver=%s", self.driver.name)
+            try:
+                await _until_over(service, until(service, door))
+            finally:
+                log.info("Closing")
+                self.premises.close_up()
+                await door.close()
+
+    @asynccontextmanager
+    async def _service(self) -> AsyncIterator[Service]:
+        """The service, started; and stopped in good order."""
+        try:
+            self.inventories.require_named(simulated=self.driver.simulated)
+            recovered = recover(self.premises.events, self.rules, boot_id(), self.seam)
+            hardware = Hardware(
+                self.driver,
+                self.seam,
+                self.inventories,
+                offers_unknown=not recovered.log.predecessor,
+            )
+            service = Service(recovered, hardware, self.settings)
+            try:
+                await service.start()
+                yield service
+            finally:
+                await service.stop()
+        finally:
+            self.driver.close()
+
+
+async def _until_over(service: Service, until: Awaitable[None]) -> None:
+    """Return when told to end, or at the end of ``until``; raise what made the service fail."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    endings = (asyncio.ensure_future(told.wait()), asyncio.ensure_future(until))
+    try:
+        await asyncio.wait((*endings, service.failed), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for ending in endings:
+            ending.cancel()
+    if service.failed.done():
+        await service.failed
+
+
+def _allow_many_files() -> None:
+    """A connection and a pidfd for each of a thousand kernels are more than the usual limit."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
