@@ -17,11 +17,12 @@ from traitlets.config import Config
 
 from jupyter_mig.client import Client, Settings
 from jupyter_mig.kernels.picker import MIGPicker
-from jupyter_mig.server.handlers import HANDLERS, OVERVIEW, SETTING
+from jupyter_mig.server.handlers import HANDLERS, OVERVIEW, SETTING, SWITCHES
 from jupyter_mig.server.logging import RefusalsInOneLine
 from jupyter_mig.server.overview import MIGOverview
 from jupyter_mig.server.sizes import MIGSizes
 from jupyter_mig.server.starts import MIGStarts
+from jupyter_mig.server.switches import MIGSwitches
 
 
 def _link_jupyter_server_extension(serverapp: ServerApp) -> None:
@@ -53,6 +54,7 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
     web_app: Any = serverapp.web_app
     web_app.settings[SETTING] = starts
     web_app.settings[OVERVIEW] = MIGOverview(client)
+    web_app.settings[SWITCHES] = MIGSwitches(parent=serverapp, client=client)
     base = url_path_join(serverapp.base_url, "jupyter-mig")
     web_app.add_handlers(".*$", [(url_path_join(base, route), each) for route, each in HANDLERS])
     serverapp.io_loop.add_callback(sizes.start)

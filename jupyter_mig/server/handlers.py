@@ -13,10 +13,14 @@ from tornado import web
 from jupyter_mig.errors import JupyterMigError
 from jupyter_mig.server.overview import MIGOverview
 from jupyter_mig.server.starts import MIGStarts
+from jupyter_mig.server.switches import MIGSwitches, SwitchFailed
+from jupyter_mig.server.targets import SizeRequest
+from jupyter_mig.wire import codec
 from jupyter_mig.wire.messages import ErrorBody
 
 SETTING = "jupyter_mig_starts"
 OVERVIEW = "jupyter_mig_overview"
+SWITCHES = "jupyter_mig_switches"
 
 
 class MIGHandler(APIHandler):
@@ -42,7 +46,7 @@ class MIGHandler(APIHandler):
             body = await view
         except JupyterMigError as error:
             self.set_status(error.status)
-            body = ErrorBody(error.kind, error.message, error.situation, error.next_step)
+            body = codec.body_of(error)
         await self.finish(msgspec.json.encode(body))
 
 
@@ -87,9 +91,37 @@ class StartHandler(MIGHandler):
         self.overview.forget()
 
 
+class RestoredBody(ErrorBody, frozen=True):
+    """An error after which the old size was started again, as the kernel ``kernel_id``."""
+
+    kernel_id: str = ""
+
+
+class SizeHandler(MIGHandler):
+    """``kernels/KERNEL_ID/size``: the size of a kernel's slice."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, kernel_id: str) -> None:
+        """Change it, which takes a new kernel: answer that, once it runs, as ``Switched``."""
+        await self.answer(self._switch(kernel_id))
+        self.overview.forget()
+
+    async def _switch(self, kernel_id: str) -> Any:
+        switches: MIGSwitches = self.settings[SWITCHES]
+        wish = codec.decode(self.request.body, SizeRequest)
+        try:
+            return await switches.switch(kernel_id, wish)
+        except SwitchFailed as failed:
+            self.set_status(failed.error.status)
+            body = msgspec.structs.asdict(codec.body_of(failed.error))
+            return RestoredBody(**body, kernel_id=failed.kernel_id)
+
+
 HANDLERS: list[tuple[str, type[MIGHandler]]] = [
     (r"api/node", NodeHandler),
     (r"api/leases", LeasesHandler),
     (r"api/overview", OverviewHandler),
     (r"api/leases/(\w+-\w+-\w+-\w+-\w+)", StartHandler),
+    (r"api/kernels/(\w+-\w+-\w+-\w+-\w+)/size", SizeHandler),
 ]
