@@ -69,27 +69,43 @@ def processor_seconds_of_tree(pid: int) -> float:
 
 
 def _tree(pid: int) -> list[_Stat]:
-    stats = {one: stat for one in _pids() if (stat := _stat(one))}
-    children: dict[int, list[int]] = {}
-    for child, stat in stats.items():
-        children.setdefault(stat.parent, []).append(child)
     found, todo = [], [pid]
     while todo:
         current = todo.pop()
-        found += [stats[current]] if current in stats else []
-        todo.extend(children.get(current, ()))
+        stat = _stat(current)
+        if stat is not None:
+            found.append(stat)
+            todo.extend(_children(current))
     return found
 
 
-def _pids() -> list[int]:
-    return [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
+def _children(pid: int) -> list[int]:
+    """As the kernel lists them, thread by thread. Kernels built without such lists, which are few,
+    show none; looking through all processes of a machine for each one would be too slow.
+    """
+    found = []
+    try:
+        for thread in (PROC / str(pid) / "task").iterdir():
+            found += map(int, _text(f"{thread}/children").split())
+    except (FileNotFoundError, ProcessLookupError):  # it is gone by now
+        return []
+    return found
+
+
+def _text(path: str) -> str:
+    """What is in a file of /proc; empty if it is gone."""
+    try:
+        # Path.open costs as much as the kernel does, and this is done thousands of times.
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _stat(pid: int) -> _Stat | None:
     """Fields of proc_pid_stat(5); the name in parentheses may hold anything, so cut after it."""
-    try:
-        text = (PROC / str(pid) / "stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
+    text = _text(f"{PROC}/{pid}/stat")
+    if not text:
         return None
     fields = text[text.rindex(")") + 2 :].split()
     return _Stat(
