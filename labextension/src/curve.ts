@@ -15,22 +15,32 @@ export interface ICurve {
 }
 
 /** How much may be shown: the first that holds everything. */
-const SPANS_MS = [60_000, 5 * 60_000, 15 * 60_000];
+const SPANS_MS = [60_000, 5 * 60_000];
+const LONGEST_MS = 15 * 60_000;
 const COLUMNS = 60;
 /** Between values further apart the line is broken. */
 const GAP_MS = 75_000;
 
+/** How much time curves of these show: the same for all that was read of a slice. */
+export function spanOf(times: readonly { readonly at: number }[]): number {
+  const elapsed = endOf(times) - (times[0]?.at ?? 0);
+  return SPANS_MS.find(span => span >= elapsed) ?? LONGEST_MS;
+}
+
+function endOf(times: readonly { readonly at: number }[]): number {
+  return times[times.length - 1]?.at ?? 0;
+}
+
 /** null: nothing is known. `most` is drawn at the top. */
 export function curve(values: readonly IValue[], most: number): ICurve | null {
   const known = values.flatMap(({ at, value }) => (value === null ? [] : [{ at, value }]));
-  const [first, last] = [known[0], known[known.length - 1]];
-  if (first === undefined || last === undefined || most <= 0) {
+  if (known.length === 0 || most <= 0) {
     return null;
   }
-  const spanMs = SPANS_MS.find(span => span >= last.at - first.at) ?? SPANS_MS[2] ?? 0;
-  const strokes = broken(thinned(known, last.at, spanMs)).map(stroke =>
+  const [end, spanMs] = [endOf(values), spanOf(values)];
+  const strokes = broken(thinned(known, end, spanMs)).map(stroke =>
     stroke.map(({ at, value }) => ({
-      x: round(100 - (100 * (last.at - at)) / spanMs),
+      x: round(100 - (100 * (end - at)) / spanMs),
       y: round(100 - 100 * Math.min(1, value / most))
     }))
   );

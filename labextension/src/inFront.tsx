@@ -1,6 +1,7 @@
 import * as React from 'react';
 
 import { Cancel, ChangeSize, UseSmaller } from './actions.js';
+import { spanOf } from './curve.js';
 import { Meter } from './meter.js';
 import { isWaiting } from './model.js';
 import type { IParts, WithLease } from './parts.js';
@@ -71,6 +72,7 @@ function Memory(props: WithReading): React.JSX.Element {
         <>
           <Meter fullness={share} label={trans.__('Memory of the slice')} />
           <MemoryCurve {...props} />
+          <Span {...props} />
         </>
       )}
     </>
@@ -92,8 +94,27 @@ function Busy(props: WithReading): React.JSX.Element {
           {now === null ? trans.__('not available') : trans.__('%1 %', Math.round(now.percent))}
         </span>
       </div>
-      {now === null ? <Why text={reading?.utilizationNotAvailable} /> : <BusyCurve {...props} />}
+      {now === null ? (
+        <Why text={reading?.utilizationNotAvailable} />
+      ) : (
+        <>
+          <BusyCurve {...props} />
+          <Span {...props} />
+        </>
+      )}
     </>
+  );
+}
+
+/** How much time the curve above shows. */
+function Span(props: WithLease): React.JSX.Element {
+  const { trans, history, lease } = props;
+  const seconds = spanOf(history.pointsOf(lease)) / 1_000;
+  return (
+    <div className="jp-mig-Sparkline-span jp-mig-soft" aria-hidden="true">
+      <span>{trans.__('%1 ago', duration(trans, seconds))}</span>
+      <span>{trans.__('now')}</span>
+    </div>
   );
 }
 

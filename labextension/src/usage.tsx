@@ -37,7 +37,9 @@ export function Usage(props: WithLease): React.JSX.Element {
   const used = memory(trans, reading);
   const now = utilization(reading);
   return (
-    <div className="jp-mig-Usage jp-mig-soft jp-mig-number">
+    <div
+      className={`jp-mig-Usage jp-mig-soft jp-mig-number${now === null ? ' jp-mig-mod-memory' : ''}`}
+    >
       {used === null ? (
         <span>{reading?.memoryNotAvailable || trans.__('memory not available')}</span>
       ) : (

@@ -91,11 +91,12 @@ class Lab:
         """Wait until the status bar says that the kernel is idle."""
         await expect(self.statusbar).to_contain_text(re.compile(r"\| Idle"))
 
-    async def choose_kernel(self, label: str) -> None:
-        """Change the notebook's kernel in the stock dialog."""
+    async def choose_kernel(self, text: str) -> None:
+        """Change the notebook's kernel in JupyterLab's dialog, to the one with that text."""
         await self.kernel_button.click()
-        await self.dialog.locator("select").select_option(label=label)
-        await self.picture("picker")
+        option = self.dialog.locator("option", has_text=text).first
+        value = await option.get_attribute("value")
+        await self.dialog.locator("select").select_option(value=value)
         await self.accept()
 
     async def accept(self) -> None:
@@ -200,8 +201,18 @@ def _link_extension(user: Home) -> None:
     user.environ["JUPYTER_PREFER_ENV_PATH"] = "no"
 
 
-def _set(user: Home, plugin: str, settings: dict[str, object]) -> None:
+def set_notices(user: Home, settings: dict[str, object]) -> None:
+    """Which notices a new user wants."""
+    _set(user, "notices", settings, of="jupyter-mig")
+
+
+def _set(
+    user: Home,
+    plugin: str,
+    settings: dict[str, object],
+    of: str = "@jupyterlab/apputils-extension",
+) -> None:
     """Settings of a new user. (JupyterLab's first question covers the bottom right corner.)"""
-    folder = user.directory / "settings" / "@jupyterlab" / "apputils-extension"
+    folder = user.directory / "settings" / of
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{plugin}.jupyterlab-settings").write_text(json.dumps(settings))

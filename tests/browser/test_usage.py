@@ -1,0 +1,58 @@
+"""What a slice does, beside how full it is: in the status bar and, with its past, in the panel."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests.browser.lab import Theme, lab
+from tests.server.servers import Home, home
+
+SPIN = """
+import time
+held = b'1' * (3 * 2**30)
+end = time.monotonic() + 600
+while time.monotonic() < end:
+    pass
+"""
+
+
+@pytest_asyncio.fixture
+async def user() -> AsyncIterator[Home]:
+    """One user on a node with an H100, which counts what its slices do."""
+    async with home("simulated:1xH100 80GB HBM3?time_scale=0") as one:
+        yield one
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+async def test_a_busy_kernel_is_seen_to_be(user: Home, theme: Theme) -> None:
+    """Its utilization with what was measured and how; its curves; what the whole GPU draws."""
+    async with lab(user, theme=theme) as page:
+        await page.page.set_viewport_size({"width": 1280, "height": 1000})
+        await page.open_notebook("idle.ipynb", "1g.10gb")
+        await page.is_idle()
+        await page.open_notebook("train.ipynb", "2g.20gb")
+        await page.is_idle()
+        await page.run_cell(SPIN)
+        await page.command("jupyter-mig:open-panel")
+        await expect(page.slice).to_contain_text(re.compile(r"SM [1-9]\d* %"))
+        here = page.panel.get_by_role("region", name="This notebook")
+        await expect(here).to_contain_text("Utilization (SM, GPM)")
+        await expect(here).to_contain_text(re.compile(r"3\.\d of 19\.\d GiB"))
+        await expect(here.get_by_role("img", name="Memory of train.ipynb, last")).to_be_visible()
+        await expect(here.get_by_role("img", name="Utilization of train.ipynb")).to_be_visible()
+        await expect(page.panel).to_contain_text(
+            re.compile(r"\d+ W · \d+ °C, shared by all slices")
+        )
+        mine = page.panel.get_by_role("region", name="My kernels")
+        await expect(mine.get_by_role("listitem").filter(has_text="train")).to_contain_text("SM")
+        details = await page.slice.get_by_role("button").first.get_attribute("title")
+        assert re.search(r"SM \d+ %.* \(GPM\)", details or "")
+        await page.page.wait_for_timeout(20_000)  # a picture with a past
+        await page.picture(f"usage-{theme}")
+        await page.part(page.panel, f"usage-only-{theme}")
+        await page.part(page.statusbar, f"status-busy-{theme}")
