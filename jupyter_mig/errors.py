@@ -126,7 +126,10 @@ class NotTheHolder(Refused):
 
 
 class DriverError(JupyterMigError):
-    """NVML answered with an error. ``code`` is NVML's own number, ``call`` the function's name."""
+    """NVML answered with an error. ``code`` is NVML's own number, ``call`` the function's name.
+
+    ``left_there`` is set where an instance was made, perhaps by half, and could not be undone.
+    """
 
     kind, status = "driver-error", 502
 
@@ -142,6 +145,7 @@ class DriverError(JupyterMigError):
         super().__init__(message, situation=situation, next_step=next_step)
         self.code = code
         self.call = call
+        self.left_there = False
 
 
 class NoDriver(DriverError):

@@ -133,7 +133,8 @@ class Hardware:
             self._lock_made(action, identity)
         except Exception as error:  # noqa: BLE001 - every call is answered by one event
             hopeless = isinstance(error, HOPELESS)
-            return events.CreateFailed(action.instance_id, text_of(error), hopeless)
+            left_there = isinstance(error, errors.DriverError) and error.left_there
+            return events.CreateFailed(action.instance_id, text_of(error), hopeless, left_there)
         return events.InstanceCreated(action.instance_id, identity)
 
     def _lock_made(self, action: actions.CreateInstance, identity: Identity) -> None:
@@ -144,8 +145,11 @@ class Hardware:
         gpu_uuid = action.spec.gpu_uuid
         try:
             self._claims.take(action.instance_id, self.driver.access_paths(gpu_uuid, identity))
-        except errors.InUse:
-            self.driver.destroy(gpu_uuid, identity)
+        except errors.InUse as error:
+            try:
+                self.driver.destroy(gpu_uuid, identity)
+            except errors.DriverError:
+                error.left_there = True
             raise
 
     def destroy(self, action: actions.DestroyInstance) -> AnyEvent:

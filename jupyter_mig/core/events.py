@@ -88,11 +88,14 @@ class InstanceCreated(Event, frozen=True):
 
 
 class CreateFailed(Event, frozen=True):
-    """The driver did not. ``hopeless`` when asking again cannot help (no permission, MIG off)."""
+    """The driver did not. ``hopeless`` when asking again cannot help (no permission, MIG off).
+    ``left_there`` when what was made of it, perhaps by half, could not be undone.
+    """
 
     instance_id: str
     error: str
     hopeless: bool = False
+    left_there: bool = False
 
 
 class InstanceClaimed(Event, frozen=True):

@@ -76,17 +76,20 @@ def ready(turn: Turn, place: Place) -> None:
 
 
 def create_failed(turn: Turn, event: CreateFailed) -> None:
-    """Not made: our picture of that GPU is wrong. Look again, and let the request try again."""
+    """Not made: our picture of that GPU is wrong. Look again, and let the request try again. What
+    could not be undone stays ours, so that it is destroyed when it is seen.
+    """
     place = _find(turn, event.instance_id, PlaceState.CREATING)
-    if place is not None:
-        not_made(turn, place, event.error, hopeless=event.hopeless)
-        distrust(turn, place.spec.gpu_uuid)
-
-
-def not_made(turn: Turn, place: Place, error: str, *, hopeless: bool) -> None:
-    """An instance that was to be never was."""
+    if place is None:
+        return
     lease = turn.state.tenant(place)
-    turn.forget(place)
+    (turn.abandon if event.left_there else turn.forget)(place)
+    try_again(turn, lease, event.error, hopeless=event.hopeless)
+    distrust(turn, place.spec.gpu_uuid)
+
+
+def try_again(turn: Turn, lease: Lease, error: str, *, hopeless: bool) -> None:
+    """An instance was not made for this request, or nobody can say; so many times, and no more."""
     lease.attempts += 1
     hopeless = hopeless or lease.attempts >= turn.rules.create_attempts
     back_in_line(turn, lease, error, hopeless=hopeless, extra=turn.rules.failed_patience)

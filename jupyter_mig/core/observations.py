@@ -9,7 +9,7 @@ from __future__ import annotations
 from jupyter_mig.core.actions import ClaimInstance, LockInstance
 from jupyter_mig.core.events import BrokerStarted, GpuFailed, GpuObserved
 from jupyter_mig.core.geometry import Instance
-from jupyter_mig.core.instances import back_in_line, not_made, ready
+from jupyter_mig.core.instances import back_in_line, ready, try_again
 from jupyter_mig.core.leases import EndReason, Trigger
 from jupyter_mig.core.state import GpuState, Place, PlaceState, State
 from jupyter_mig.core.turn import Turn
@@ -149,7 +149,9 @@ def _resolve_destroying(turn: Turn, place: Place, seen: Instance | None) -> None
 
 def _resolve_creating(turn: Turn, place: Place, seen: Instance | None) -> None:
     if seen is None:
-        not_made(turn, place, "the broker stopped while it was being made", hopeless=False)
+        lease = turn.state.tenant(place)
+        turn.forget(place)
+        try_again(turn, lease, "the broker stopped while it was being made", hopeless=False)
         return
     place.identity = seen.identity
     if seen.identity.whole:
@@ -172,12 +174,29 @@ def _resolve_claiming(turn: Turn, place: Place, seen: Instance | None) -> None:
 
 
 def gpu_failed(turn: Turn, event: GpuFailed) -> None:
-    """A GPU does not answer: nothing new is started there, everything else stays as it is."""
+    """A GPU does not answer: nothing new is started there, and whatever is held stays held. Those
+    who wait for something that was being made there when a broker stopped need not wait for it.
+    """
     gpu = turn.state.gpus.get(event.gpu_uuid)
-    if gpu is not None:
-        gpu.failures += 1
-        gpu.problem = event.error
-        gpu.observe_at = turn.now + turn.rules.backoff(gpu.failures)
+    if gpu is None:
+        return
+    gpu.failures += 1
+    gpu.problem = event.error
+    gpu.observe_at = turn.now + turn.rules.backoff(gpu.failures)
+    for place in turn.state.on_gpu(event.gpu_uuid):
+        if place.state is PlaceState.UNRESOLVED and place.lease_id is not None:
+            _give_up(turn, place, event.error)
+
+
+def _give_up(turn: Turn, place: Place, error: str) -> None:
+    """The request looks for room elsewhere, or waits in line as long as it is willing to."""
+    lease = turn.state.tenant(place)
+    if place.ours:
+        turn.abandon(place)
+    else:  # it was being claimed, and no broker has a lock on it now
+        place.lease_id = None
+        place.become(PlaceState.IDLE, turn.now)
+    try_again(turn, lease, error, hopeless=False)
 
 
 def rebooted(state: State, event: BrokerStarted) -> bool:

@@ -103,6 +103,14 @@ class Turn:
         """The instance is gone."""
         self.state.instances.pop(place.instance_id)
 
+    def abandon(self, place: Place) -> None:
+        """Nobody waits for an instance of ours that may be there or not: when the GPU is seen and
+        it is, it goes.
+        """
+        place.lease_id = None
+        place.become(PlaceState.UNRESOLVED, self.now)
+        place.was = PlaceState.DESTROYING
+
     def lose(self, place: Place) -> None:
         """The instance was found gone, by somebody else's doing; so are its lease and a lock."""
         lease = self.state.lease_of(place)

@@ -78,6 +78,7 @@ def _undo(
     except errors.DriverError as second:
         left = f"The half-made GPU instance was left there: {second.message}."
         error.situation = f"{error.situation}\n{left}"
+        error.left_there = True
 
 
 def _take_down(device: Device, identity: Identity) -> None:

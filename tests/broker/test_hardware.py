@@ -227,6 +227,12 @@ def test_an_instance_grabbed_while_it_was_made_goes_again(
     monkeypatch.setattr(home.driver, "create", grabbed)
     answer = maker.carry_out(actions.CreateInstance("i1", Spec(gpu_uuid, ONE_G, 6)))
     assert isinstance(answer, events.CreateFailed)
-    assert not answer.hopeless
+    assert (answer.hopeless, answer.left_there) == (False, False)
     assert home.instances == 0
+    finder.carry_out(actions.ReturnInstance("i9", gpu_uuid, Identity(0)))
+    home.node.inject(simulated.in_use(times=None))
+    answer = maker.carry_out(actions.CreateInstance("i1", Spec(gpu_uuid, ONE_G, 6)))
+    assert isinstance(answer, events.CreateFailed)
+    assert answer.left_there, "it is there, and ours to destroy"
+    assert home.instances == 1
     finder.close()

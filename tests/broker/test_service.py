@@ -15,6 +15,7 @@ from jupyter_mig.broker.service import Service
 from jupyter_mig.core import actions, events
 from jupyter_mig.core.choices import Choice
 from jupyter_mig.core.leases import Lease, LeaseState
+from jupyter_mig.nvml import simulated
 from tests.broker.brokers import until
 from tests.broker.households import Household, ask, changed_to, emptied, holder_of_pid, household
 
@@ -128,6 +129,18 @@ async def test_nothing_is_made_before_its_place_is_in_the_log(
         assert lease is not None
         await changed_to(service, lease, LeaseState.GRANTED)
         assert attempts == 3
+
+
+async def test_what_could_not_be_undone_goes_later(home: Household) -> None:
+    """A driver that fails half-way and then will not undo it: the slice is had all the same, and
+    nothing is left when it was given back.
+    """
+    make = "nvmlGpuInstanceCreateComputeInstance*"
+    home.node.inject(simulated.Fault(make, 999), simulated.in_use(times=10))
+    async with home.started() as service:
+        lease = await granted(service, "k", "3g.20gb")
+        await released(service, lease)
+    assert home.instances == 0
 
 
 async def test_the_order_of_facts_outlives_a_full_disk(

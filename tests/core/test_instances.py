@@ -188,6 +188,37 @@ def test_create_fails_and_another_gpu_is_taken() -> None:
     assert story.lease("a").error == ""
 
 
+def test_what_could_not_be_undone_is_ours_and_goes() -> None:
+    """Half an instance that is left behind is no outsider's: it is destroyed, again and again if
+    need be, and meanwhile nothing is put in its place.
+    """
+    story = Story(A100, rules=Rules(condemn_failures=2))
+    story.world.clumsy = True
+    story.ask("a", "3g.20gb", patience=None)
+    story.answer(fail=True)
+    story.settle()
+    assert (story.state("a"), story.start("a")) == (LeaseState.GRANTED, 0)
+    assert len(story.world.real["GPU-0"]) == 1
+
+
+def test_what_could_not_be_undone_and_will_not_go_is_condemned() -> None:
+    """It counts as occupied and is retried until it goes."""
+    story = Story(A100, rules=Rules(condemn_failures=2))
+    story.world.clumsy = True
+    story.ask("a", "7g.40gb", patience=None)
+    story.answer(fail=True)
+    assert kinds(story.answer()) == [actions.DestroyInstance]
+    story.answer(fail=True)
+    story.wait(story.rules.retry_last)
+    story.answer(fail=True)
+    (left,) = story.ledger.state.instances.values()
+    assert (left.state, left.ours) == (PlaceState.CONDEMNED, True)
+    assert story.state("a") is LeaseState.WAITING
+    story.wait(story.rules.retry_last)
+    story.settle()
+    assert story.state("a") is LeaseState.GRANTED
+
+
 def test_failed_creations_end() -> None:
     """Five in a row are enough, even for a request that would wait for ever."""
     story = Story(A100)

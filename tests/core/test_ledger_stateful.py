@@ -234,10 +234,10 @@ class Histories(RuleBasedStateMachine):
         if prompt:
             self.settle()
 
-    @rule(times=st.integers(1, 6), hopeless=SELDOM)
-    def driver_stumbles(self, times: int, hopeless: bool) -> None:
-        """The next calls of a prompt driver fail."""
-        self.stumbles, self.hopeless = times, hopeless
+    @rule(times=st.integers(1, 6), hopeless=SELDOM, clumsy=SELDOM)
+    def driver_stumbles(self, times: int, hopeless: bool, clumsy: bool) -> None:
+        """The next calls of a prompt driver fail; it may leave half-made instances behind."""
+        self.stumbles, self.hopeless, self.world.clumsy = times, hopeless, clumsy
 
     @rule(uuid=GPUS, fail=SELDOM, hopeless=SELDOM)
     def driver_answers(self, uuid: str, fail: bool, hopeless: bool) -> None:

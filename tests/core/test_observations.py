@@ -373,6 +373,81 @@ def test_nothing_is_started_before_a_look() -> None:
     assert kinds(story.happen(story.world.observed("GPU-0"))) == [actions.CreateInstance]
 
 
+def fails(story: Story, index: int = 0) -> list[actions.AnyAction]:
+    """A GPU cannot be observed."""
+    return story.happen(story.world.failed(f"GPU-{index}"))
+
+
+def stranded(story: Story, patience: float | None, *, done: bool) -> None:
+    """A lease whose instance was being made when the broker was killed; the GPU does not answer."""
+    story.ask("a", "3g.20gb", patience=patience)
+    story.restart(done=done)
+    fails(story)
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_nobody_waits_for_a_gpu_that_fails_after_a_restart(done: bool) -> None:
+    """Without room elsewhere the request ends, with the GPU's error for its reason; if the instance
+    was made it goes once the GPU answers.
+    """
+    story = Story(A100)
+    stranded(story, 0, done=done)
+    assert story.state("a") is LeaseState.WAITING
+    story.wait(story.rules.failed_patience)
+    assert (story.reason("a"), story.lease("a").error) == (EndReason.DRIVER, "GPU is lost")
+    assert len(story.world.real["GPU-0"]) == done
+    assert [place.ours for place in story.ledger.state.instances.values()] == [True]
+    story.look()
+    story.settle()
+    assert (story.ledger.state.instances, story.world.real["GPU-0"]) == ({}, [])
+
+
+def test_another_gpu_serves_who_waits_for_one_that_fails() -> None:
+    """As soon as it has been seen."""
+    story = Story(A100, A100)
+    stranded(story, 0, done=True)
+    story.happen(story.world.observed("GPU-1"))
+    assert story.place("a").spec.gpu_uuid == "GPU-1"
+    story.settle()
+    assert story.state("a") is LeaseState.GRANTED
+
+
+def test_a_gpu_that_answers_in_time_serves_who_waited_for_it() -> None:
+    """The request is still in line; what was made meanwhile makes way, and it has a slice."""
+    story = Story(A100)
+    stranded(story, 0, done=True)
+    story.wait(1)
+    story.look()
+    story.settle()
+    assert story.state("a") is LeaseState.GRANTED
+    assert len(story.world.real["GPU-0"]) == 1
+
+
+def test_a_request_taken_back_ends_on_a_gpu_that_fails_after_a_restart() -> None:
+    """A doomed lease has nothing to wait for either."""
+    story = Story(A100)
+    story.ask("a", "3g.20gb")
+    story.release("a")
+    story.restart(done=True)
+    fails(story)
+    assert story.reason("a") is EndReason.CANCELLED
+    story.look()
+    story.settle()
+    assert story.world.real["GPU-0"] == []
+
+
+def test_a_claim_on_a_gpu_that_fails_after_a_restart_is_given_up() -> None:
+    """The administrator's instance stays, and is on offer when the GPU answers."""
+    story = Story(A100, static={0: [("3g.20gb", 0)]})
+    stranded(story, None, done=True)
+    assert story.state("a") is LeaseState.WAITING
+    story.wait(1)
+    story.look()
+    story.settle()
+    assert story.state("a") is LeaseState.GRANTED
+    assert len(story.world.real["GPU-0"]) == 1
+
+
 def test_reboot() -> None:
     """Another boot: every lease is over, nothing is remembered of the GPUs, the clock begins."""
     story = Story(A100)

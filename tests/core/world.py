@@ -49,7 +49,7 @@ def kernel(pid: int) -> Holder:
 class World:
     """What is really there. ``died`` are processes whose end nobody has told the ledger yet,
     ``locked`` instances that the broker has locks on, ``blind`` GPUs whose placements the reader
-    may not learn.
+    may not learn. ``clumsy``: a creation that fails leaves half an instance behind.
     """
 
     def __init__(self, gpus: list[tuple[Gpu, bool]]) -> None:
@@ -60,6 +60,7 @@ class World:
         self.died: list[Holder] = []
         self.locked: set[str] = set()
         self.blind: set[str] = set()
+        self.clumsy = False
 
     def take(self, todo: list[actions.AnyAction]) -> None:
         """Queue the driver calls among the actions; carry out the others at once."""
@@ -103,11 +104,12 @@ class World:
     def _create(
         self, call: actions.CreateInstance, *, fail: bool, hopeless: bool
     ) -> events.AnyEvent:
-        made = (
-            None
-            if fail or not self.gpus[call.spec.gpu_uuid].mig_enabled
-            else self.create(call.spec)
-        )
+        sound = not fail or self.clumsy
+        able = sound and self.gpus[call.spec.gpu_uuid].mig_enabled
+        made = self.create(call.spec) if able else None
+        if made is not None and fail:
+            self.half(made)
+            return events.CreateFailed(call.instance_id, "Unknown", hopeless, left_there=True)
         if made is None:
             return events.CreateFailed(call.instance_id, "Insufficient Resources", hopeless)
         return events.InstanceCreated(call.instance_id, made.identity)

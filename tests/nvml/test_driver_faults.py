@@ -46,8 +46,9 @@ def test_an_undo_that_fails_is_told(install: Install) -> None:
     driver, node = install(patience=0)
     gpu = driver.gpus()[0]
     node.inject(Fault(CREATE_CI, UNKNOWN_ERROR), simulated.in_use(times=1))
-    with pytest.raises(errors.DriverError, match="half-made GPU instance was left there"):
+    with pytest.raises(errors.DriverError, match="half-made GPU instance was left there") as caught:
         driver.create(spec_of(gpu))
+    assert caught.value.left_there
     (left,) = driver.instances(gpu.uuid)
     assert (left.identity.ci_id, left.identity.mig_uuid) == (None, None)
     assert left.occupants == ()
