@@ -50,7 +50,7 @@ class Exported(msgspec.Struct, frozen=True):
         if self.problem:
             return NotAvailable(self.problem)
         if not self._is_about_this_life(one, now):
-            return NotAvailable(f"{EXPORTER} may still tell of whoever had the slice before")
+            return NotAvailable(f"{EXPORTER} has not measured it since it was handed out")
         percent = self.percent.get(_key(one))
         if percent is None:
             return NotAvailable(

@@ -6,53 +6,48 @@ import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
-from jupyter_mig.core.geometry import Identity
-from jupyter_mig.errors import JupyterMigError, NotSupported
 from jupyter_mig.metrics.exporter import VARIABLE, Exported, Exporter
+from jupyter_mig.metrics.gpu_reader import GpuPass, GpuReader, nothing_of
 from jupyter_mig.metrics.history import History, Point
 from jupyter_mig.metrics.meter import Meter
-from jupyter_mig.metrics.readings import (
-    NVML,
-    GpuReadings,
-    Memory,
-    NotAvailable,
-    Readings,
-    SliceReadings,
-    Utilization,
-    sensible,
-)
+from jupyter_mig.metrics.readings import GpuReadings, NotAvailable, Readings
 from jupyter_mig.metrics.subjects import Life, Slice, Subjects
-from jupyter_mig.metrics.windows import Windows
+from jupyter_mig.metrics.threads import on_a_thread
 
 FRESH_SECONDS = 1.0
 """Readings younger than this are given again instead of being taken again."""
 
-BEING_MADE = NotAvailable("it is being made")
+PATIENCE_SECONDS = 5.0
+"""How long a GPU is waited for. Making an instance on it takes less."""
+
+NO_ANSWER = NotAvailable("the driver does not answer")
 NO_EXPORTER = Exported(
     problem=f"this GPU tells the utilization of its slices through DCGM only: set {VARIABLE}"
 )
 
-_Value = TypeVar("_Value")
-
 
 class Sampler:
-    """Takes readings when somebody asks, one pass at a time; never when nobody does."""
+    """Takes readings when somebody asks, one pass at a time; never when nobody does. ``patience``
+    is that with a GPU, in seconds.
+    """
 
     def __init__(
         self,
         meter: Meter,
         exporter: Exporter | None = None,
         clock: Callable[[], float] = time.monotonic,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         self._meter = meter
         self._exporter = exporter
         self._clock = clock
+        self._patience = patience
         self._turn = asyncio.Lock()
-        self._windows = Windows(meter, clock)
+        self._readers: dict[str, GpuReader] = {}
+        self._under_way: dict[str, asyncio.Future[GpuPass]] = {}
         self._history = History()
-        self._last: Readings | None = None
+        self._last = Readings(float("-inf"))
         self._last_lives: frozenset[tuple[Life, bool]] | None = None
 
     async def readings(
@@ -63,19 +58,25 @@ class Sampler:
         ``subjects`` tells, when a pass begins, what there is to read. When a slice has changed
         hands, what was read of it before is not given any more.
         """
-        async with self._turn:
-            now_there = subjects()
-            last = self._last
-            changed = self._last_lives != now_there.lives
-            if last is None or changed or self._age(last.taken_at_seconds) >= fresh_seconds:
-                last = self._last = await self._take(now_there)
-                self._last_lives = now_there.lives
-            return last, self._age(last.taken_at_seconds)
+        # Whoever leaves must not end the pass that others wait for.
+        return await asyncio.shield(self._in_turn(subjects, fresh_seconds))
 
     def history(self, lease_id: str) -> tuple[tuple[Point, float], ...]:
         """The last minutes of a lease, with the age of each point in seconds; the oldest first."""
         points = self._history.of(lease_id, self._clock())
         return tuple((one, self._age(one.taken_at_seconds)) for one in points)
+
+    async def _in_turn(
+        self, subjects: Callable[[], Subjects], fresh_seconds: float
+    ) -> tuple[Readings, float]:
+        async with self._turn:
+            now_there = subjects()
+            old = self._age(self._last.taken_at_seconds) >= fresh_seconds
+            if old or self._last_lives != now_there.lives:
+                self._last = await self._take(now_there)
+                self._last_lives = now_there.lives
+                self._history.add(self._last)
+            return self._last, self._age(self._last.taken_at_seconds)
 
     def _age(self, taken_at_seconds: float) -> float:
         return max(self._clock() - taken_at_seconds, 0.0)
@@ -84,65 +85,34 @@ class Sampler:
         exported = NO_EXPORTER
         if self._exporter is not None and subjects.slices:
             exported = await self._exporter.exported()
-        readings = await asyncio.to_thread(self._pass, subjects, exported)
-        self._history.add(readings)
-        return readings
-
-    # -- one pass, on a thread
-
-    def _pass(self, subjects: Subjects, exported: Exported) -> Readings:
-        self._windows.keep_only({one.life for one in subjects.slices})
+        by_gpu = subjects.by_gpu
+        begun = [self._begin(gpu, slices, exported) for gpu, slices in by_gpu.items()]
+        new = [one for one in begun if one is not None]
+        if new:
+            await asyncio.wait(new, timeout=self._patience)
+        passes = [self._outcome(gpu, slices) for gpu, slices in by_gpu.items()]
         return Readings(
             self._clock(),
-            tuple(self._slice(one, exported) for one in subjects.slices),
-            tuple(self._gpu(uuid) for uuid in subjects.gpu_uuids),
+            tuple(one for found in passes for one in found.slices),
+            tuple(found.gpu for found in passes),
         )
 
-    def _slice(self, one: Slice, exported: Exported) -> SliceReadings:
-        identity = one.identity
-        if identity is None:
-            return SliceReadings(one.instance_id, one.lease_id, BEING_MADE, BEING_MADE, BEING_MADE)
-        return SliceReadings(
-            one.instance_id,
-            one.lease_id,
-            _or_why_not(partial(self._memory, identity)),
-            _or_why_not(partial(self._utilization, one, identity, exported)),
-            _or_why_not(lambda: len(self._meter.occupants(one.gpu_uuid, identity))),
+    def _begin(
+        self, gpu: str, slices: tuple[Slice, ...], exported: Exported
+    ) -> asyncio.Future[GpuPass] | None:
+        """Begin to read a GPU, unless it has not answered since it was read before."""
+        if gpu in self._under_way and not self._under_way[gpu].done():
+            return None
+        reader = self._readers.setdefault(gpu, GpuReader(gpu, self._meter, self._clock))
+        self._under_way[gpu] = on_a_thread(partial(reader.read, slices, exported))
+        return self._under_way[gpu]
+
+    def _outcome(self, gpu: str, slices: tuple[Slice, ...]) -> GpuPass:
+        """What was found; of a GPU that does not answer, that."""
+        found = self._under_way[gpu]
+        if found.done():
+            return found.result()
+        return GpuPass(
+            GpuReadings(gpu, NO_ANSWER, NO_ANSWER),
+            tuple(nothing_of(one, NO_ANSWER) for one in slices),
         )
-
-    def _memory(self, identity: Identity) -> Memory | NotAvailable:
-        used, total = self._meter.memory(identity)
-        if not 0 <= used <= total:
-            return NotAvailable(f"NVML answers nonsense: {used} of {total} bytes used")
-        return Memory(used, total)
-
-    def _utilization(
-        self, one: Slice, identity: Identity, exported: Exported
-    ) -> Utilization | NotAvailable:
-        """From the best source there is: counters, the driver's account, DCGM."""
-        try:
-            return self._windows.utilization(one, identity)
-        except NotSupported:
-            if identity.is_gpu:
-                return sensible({"graphics": self._meter.busy_percent(one.gpu_uuid)}, NVML)
-            return exported.utilization(one, self._clock())
-
-    def _gpu(self, uuid: str) -> GpuReadings:
-        return GpuReadings(
-            uuid,
-            _or_why_not(lambda: _within(self._meter.power_watts(uuid), 0, 10_000)),
-            _or_why_not(lambda: _within(self._meter.temperature_celsius(uuid), -60, 200)),
-        )
-
-
-def _within(value: float, least: float, most: float) -> float | NotAvailable:
-    """The value if it can be true of a board. No number is within nothing."""
-    return value if least <= value <= most else NotAvailable(f"NVML answers nonsense: {value:g}")
-
-
-def _or_why_not(read: Callable[[], _Value | NotAvailable]) -> _Value | NotAvailable:
-    """One reading. What fails takes no other reading down."""
-    try:
-        return read()
-    except JupyterMigError as error:
-        return NotAvailable(error.message)

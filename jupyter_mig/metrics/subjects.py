@@ -43,3 +43,9 @@ class Subjects(msgspec.Struct, frozen=True):
     def lives(self) -> frozenset[tuple[Life, bool]]:
         """Who has what, and whether it is there already: when this changes, look again."""
         return frozenset((one.life, one.identity is not None) for one in self.slices)
+
+    @property
+    def by_gpu(self) -> dict[str, tuple[Slice, ...]]:
+        """The slices of each GPU, in order; also of GPUs that have none."""
+        uuids = dict.fromkeys((*self.gpu_uuids, *(one.gpu_uuid for one in self.slices)))
+        return {uuid: tuple(one for one in self.slices if one.gpu_uuid == uuid) for uuid in uuids}

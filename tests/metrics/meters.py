@@ -13,6 +13,9 @@ from jupyter_mig.metrics.subjects import Slice, Subjects
 LOST = 2
 """The GI id of an instance whose GPU fell off the bus."""
 
+WEDGED = 4
+"""The GI id of an instance whose GPU answers only when it may."""
+
 
 class Clock:
     """A clock that is set by hand."""
@@ -40,6 +43,8 @@ class Meter:
         self.between: Callable[[], object] = lambda: None
         self.may_answer = Event()
         self.may_answer.set()
+        self.may_recover = Event()
+        self.was_asked = Event()
         self._numbers = count(1)
 
     def memory(self, identity: Identity) -> tuple[int, int]:
@@ -88,7 +93,9 @@ class Meter:
 
     def _answer(self, gi_id: int = 0) -> None:
         self.asked += 1
+        self.was_asked.set()
         assert self.may_answer.wait(20)
+        assert gi_id != WEDGED or self.may_recover.wait(20)
         if gi_id == LOST:
             raise GpuLost("GPU is lost")
 

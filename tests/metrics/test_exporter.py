@@ -21,7 +21,7 @@ from jupyter_mig.metrics.readings import NotAvailable, Utilization
 from tests.metrics.meters import Clock, leased
 
 HALF = Utilization({"sm": 50.0}, "dcgm-exporter")
-FORMER = NotAvailable("dcgm-exporter may still tell of whoever had the slice before")
+FORMER = NotAvailable("dcgm-exporter has not measured it since it was handed out")
 
 
 class Fake:

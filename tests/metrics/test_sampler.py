@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
+import msgspec
 import pytest
 
 from jupyter_mig.core.geometry import Identity
@@ -18,7 +20,7 @@ from jupyter_mig.metrics.readings import (
 from jupyter_mig.metrics.sampler import FRESH_SECONDS, Sampler
 from jupyter_mig.metrics.subjects import Slice
 from jupyter_mig.metrics.windows import FIRST_LOOK
-from tests.metrics.meters import LOST, Clock, Meter, leased, of
+from tests.metrics.meters import LOST, WEDGED, Clock, Meter, leased, of
 
 TWO = of(leased(1), leased(3))
 
@@ -146,6 +148,43 @@ async def test_slices_that_are_gone_leave_nothing_behind() -> None:
     clock.now += FRESH_SECONDS
     await sampler.readings(of())
     assert meter.kept == {}
+
+
+async def test_a_gpu_that_does_not_answer_keeps_nobody_waiting() -> None:
+    """The others are told as ever; it is waited for once, and told again when it answers."""
+    meter, clock = Meter(), Clock()
+    sampler = Sampler(meter, clock=clock, patience=0.3)
+    wedged = msgspec.structs.replace(leased(WEDGED), gpu_uuid="GPU-2")
+    both = of(leased(1), wedged)
+    silent = NotAvailable("the driver does not answer")
+
+    async def told() -> list[Memory | NotAvailable]:
+        clock.now += FRESH_SECONDS
+        readings, _ = await sampler.readings(both)
+        return [one.memory for one in readings.slices]
+
+    assert await told() == [Memory(1, 100), silent]
+    begin = time.monotonic()
+    assert await told() == [Memory(1, 100), silent]
+    assert time.monotonic() - begin < 0.3
+    meter.may_recover.set()
+    await asyncio.wait_for(asyncio.shield(sampler._under_way["GPU-2"]), 20)
+    assert await told() == [Memory(1, 100)] * 2
+
+
+async def test_a_pass_that_nobody_waits_for_is_finished_alone() -> None:
+    """The driver is never asked twice at a time."""
+    meter = Meter()
+    meter.may_answer.clear()
+    sampler = Sampler(meter)
+    leaving = asyncio.ensure_future(sampler.readings(TWO))
+    await asyncio.to_thread(meter.was_asked.wait, 20)
+    leaving.cancel()
+    staying = asyncio.ensure_future(sampler.readings(TWO))
+    await asyncio.sleep(0)
+    meter.may_answer.set()
+    await staying
+    assert meter.asked == 3 * 2 + 2
 
 
 async def test_a_viewer_who_leaves_disturbs_no_other() -> None:

@@ -83,7 +83,7 @@ def _children(pid: int) -> list[int]:
     """As the kernel lists them, thread by thread. Kernels built without such lists, which are few,
     show none; looking through all processes of a machine for each one would be too slow.
     """
-    found = []
+    found: list[int] = []
     try:
         for thread in (PROC / str(pid) / "task").iterdir():
             found += map(int, _text(f"{thread}/children").split())
