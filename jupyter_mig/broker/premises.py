@@ -17,9 +17,10 @@ from jupyter_mig.wire import codec, meeting
 class Premises:
     """A broker's directory. Enter before anything else; the lock ends with the process."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, socket: Path | None = None) -> None:
+        """``socket`` is where its door is, if not in the directory."""
         self.directory = directory
-        self.socket = directory / meeting.SOCKET
+        self.socket = socket or directory / meeting.SOCKET
         self.events = directory / meeting.EVENTS
         self.silicon = directory / meeting.SILICON
         self.keys = directory / meeting.KEYS

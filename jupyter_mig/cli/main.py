@@ -12,6 +12,7 @@ from jupyter_mig import __version__
 from jupyter_mig.cli import (
     acceptance,
     batch,
+    broker,
     completion,
     demo,
     doctor,
@@ -53,6 +54,7 @@ VERBS: Mapping[str, Verb] = {
     "kernels": kernels,
     "doctor": doctor,
     "acceptance": acceptance,
+    "broker": broker,
     "completion": completion,
     "demo": demo,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 from urllib.parse import quote
@@ -11,7 +12,7 @@ import msgspec
 
 from jupyter_mig import __version__, errors
 from jupyter_mig.client import connection, place
-from jupyter_mig.client.connection import Gone, Question, Stranger
+from jupyter_mig.client.connection import Door, Gone, Question, Stranger
 from jupyter_mig.client.settings import Settings
 from jupyter_mig.client.starter import Starter
 from jupyter_mig.wire import codec, meeting
@@ -31,6 +32,7 @@ from jupyter_mig.wire.messages import (
     PlanView,
     ReadingsView,
     ResizeRequest,
+    understands,
 )
 
 Kind = TypeVar("Kind")
@@ -61,10 +63,11 @@ class Client:
     def __init__(self, settings: Settings, starter: Starter | None = None) -> None:
         """``starter`` is how a broker is started; by default, as ``settings`` say."""
         self._settings = settings
-        self._explicit = settings.socket is not None
+        self._explicit = settings.door is not None
         directory = place.directory_for(settings)
         self._starter = starter or Starter(directory, settings)
-        self.socket = settings.socket or directory / meeting.SOCKET
+        self.socket = settings.door or directory / meeting.SOCKET
+        self._door = Door(self.socket, owners(settings))
         self._known_pid: int | None = None
         self._giving_back: set[asyncio.Task[None]] = set()
 
@@ -237,7 +240,7 @@ class Client:
             if self._known_pid is None:
                 await self._meet()
             try:
-                return await connection.ask(self.socket, question, self._known_pid)
+                return await connection.ask(self._door, question, self._known_pid)
             except Stranger:
                 self._known_pid = None
 
@@ -245,13 +248,12 @@ class Client:
         """Make sure that the broker speaks our language and has the driver that we asked for."""
         place.require_short(self.socket)
         question = Question("GET", "/v1", None, self._settings.answer_seconds)
-        answer = await connection.ask(self.socket, question)
+        answer = await connection.ask(self._door, question)
         self._require_ours(_read(answer, BrokerView))
         self._known_pid = answer.pid
 
     def _require_ours(self, broker: BrokerView) -> None:
-        # The door's promise: versions N and N-1 understand each other.
-        if abs(broker.protocol - PROTOCOL) > 1:
+        if not understands(broker.protocol):
             raise errors.ForeignBroker(
                 f"The broker speaks protocol {broker.protocol}, this client {PROTOCOL}.",
                 situation=f"It is jupyter-mig {broker.version}, this is {__version__}.",
@@ -273,11 +275,30 @@ class Client:
         elif self._known_pid is not None:
             await asyncio.sleep(_REVIVE_SECONDS)
         else:
-            raise errors.BrokerUnreachable(
-                "No broker answers.",
-                situation=f"JUPYTER_MIG_SOCKET names {self.socket}.",
-                next_step="Unset it to have a broker started, or start the one that it names.",
+            raise self._nobody()
+
+    def _nobody(self) -> errors.BrokerUnreachable:
+        system = self._settings.system
+        if system is not None and self.socket == system.socket:
+            return errors.BrokerUnreachable(
+                "The broker of this node does not answer.",
+                situation=f"It should listen at {self.socket}.",
+                next_step="The administrator can see why: systemctl status jupyter-mig.",
             )
+        return errors.BrokerUnreachable(
+            "No broker answers.",
+            situation=f"JUPYTER_MIG_SOCKET names {self.socket}.",
+            next_step="Unset it to have a broker started, or start the one that it names.",
+        )
+
+
+def owners(settings: Settings) -> frozenset[int]:
+    """As whom the broker may run: as we do, or as this node's does where that listens."""
+    system = settings.system
+    ours = frozenset({os.getuid()})
+    if system is not None and settings.door == system.socket:
+        return ours | system.owners
+    return ours
 
 
 def _path(lease_id: str) -> str:

@@ -7,7 +7,6 @@ notices. Before anything is sent, the kernel tells who listens (SO_PEERCRED).
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import struct
 from pathlib import Path
@@ -44,6 +43,13 @@ class Stranger(Exception):
         self.pid = pid
 
 
+class Door(NamedTuple):
+    """Where a broker listens, and the users as one of whom it must run."""
+
+    path: Path
+    owners: frozenset[int]
+
+
 class Question(NamedTuple):
     """What to ask. ``timeout_seconds`` bounds the whole exchange."""
 
@@ -67,9 +73,10 @@ class _Line(TCPClient):
     ``known_pid`` is the process that must listen there; None is whoever does.
     """
 
-    def __init__(self, path: Path, known_pid: int | None, give_up_at: float) -> None:
+    def __init__(self, door: Door, known_pid: int | None, give_up_at: float) -> None:
         super().__init__()
-        self._path = str(path)
+        self._path = str(door.path)
+        self._owners = door.owners
         self._known_pid = known_pid
         self._give_up_at = give_up_at
         self._stream: IOStream | None = None
@@ -105,9 +112,9 @@ class _Line(TCPClient):
         self.pid, uid, _ = _UCRED.unpack(
             connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
         )
-        if uid != os.getuid():
+        if uid not in self._owners:
             raise errors.ForeignBroker(
-                f"The broker is run by user {uid}, not by you.",
+                f"The broker is run by user {uid}, not by you or this node.",
                 situation=f"It listens at {self._path}.",
                 next_step="Unset JUPYTER_MIG_SOCKET to use a broker of your own.",
             )
@@ -115,13 +122,13 @@ class _Line(TCPClient):
             raise Stranger(self.pid)
 
 
-async def ask(path: Path, question: Question, known_pid: int | None = None) -> Answer:
-    """Ask the broker that listens at ``path``, which must be the process ``known_pid`` if given.
+async def ask(door: Door, question: Question, known_pid: int | None = None) -> Answer:
+    """Ask the broker that listens at ``door``, which must be the process ``known_pid`` if given.
 
     Raises Gone, Stranger, ForeignBroker, or BrokerUnreachable if it listens but does not answer.
     """
     give_up_at = asyncio.get_running_loop().time() + question.timeout_seconds
-    line = _Line(path, known_pid, give_up_at)
+    line = _Line(door, known_pid, give_up_at)
     client = SimpleAsyncHTTPClient(force_instance=True)
     client.tcp_client.close()
     client.tcp_client = line
@@ -132,12 +139,12 @@ async def ask(path: Path, question: Question, known_pid: int | None = None) -> A
     except HTTPTimeoutError as error:
         raise errors.BrokerUnreachable(
             "The broker does not answer." if line.pid else _TOO_BUSY,
-            situation=f"It listens at {path}.",
+            situation=f"It listens at {door.path}.",
             next_step="See broker.log there.",
         ) from error
     except (HTTPError, OSError) as error:
         raise errors.BrokerUnreachable(
-            "The broker cannot be talked to.", situation=f"{path}: {error}"
+            "The broker cannot be talked to.", situation=f"{door.path}: {error}"
         ) from error
     finally:
         client.close()

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import msgspec
 
+from jupyter_mig.client.system import SystemBroker, find
+from jupyter_mig.wire import meeting
+
 DRIVER_VARIABLE = "JUPYTER_MIG_DRIVER"
 SOCKET_VARIABLE = "JUPYTER_MIG_SOCKET"
 RUNTIME_VARIABLE = "XDG_RUNTIME_DIR"
 INVENTORY_VARIABLE = "JUPYTER_MIG_INVENTORY"
 EXPORTER_VARIABLE = "JUPYTER_MIG_DCGM_EXPORTER"
 KEEP_READING_VARIABLE = "JUPYTER_MIG_KEEP_READING"
+SYSTEM_VARIABLE = "JUPYTER_MIG_SYSTEM"
 VISIBLE_VARIABLES = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
 
 
@@ -26,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True):
     of ``NAME=value`` for the variables that are set (an empty one is not an absent one).
     ``dcgm_exporter`` is where a broker that is started finds a dcgm-exporter, ``keep_reading`` how
     often, in seconds, it reads slices when nobody looks; both as they were written.
+    ``system`` is the broker for all users that this node has; then none is ever started either.
     ``start_seconds`` bounds the wait for a broker that is being started, ``answer_seconds`` that
     for an answer beyond what the broker was asked to hold it back.
     """
@@ -37,18 +42,25 @@ class Settings(msgspec.Struct, frozen=True):
     visible_devices: str = ""
     dcgm_exporter: str = ""
     keep_reading: str = "15"
+    system: SystemBroker | None = None
     start_seconds: float = 30.0
     answer_seconds: float = 30.0
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
-        """The settings that environment variables give. Nothing else reads them."""
+        """The settings that environment variables give, and the node's file about its broker
+        (another one is named by JUPYTER_MIG_SYSTEM). Nothing else reads them.
+
+        Raises MalformedSpec if that file cannot be read.
+        """
+        system = find(Path(environ.get(SYSTEM_VARIABLE) or meeting.SYSTEM_CONFIGURATION))
         socket = environ.get(SOCKET_VARIABLE)
         runtime = environ.get(RUNTIME_VARIABLE)
         return cls(
-            driver=environ.get(DRIVER_VARIABLE) or "nvml",
+            driver=environ.get(DRIVER_VARIABLE) or (system.driver if system else "nvml"),
             socket=Path(socket) if socket else None,
             runtime_directory=Path(runtime) if runtime else None,
+            system=system,
             inventory=environ.get(INVENTORY_VARIABLE) or "auto",
             dcgm_exporter=environ.get(EXPORTER_VARIABLE) or "",
             keep_reading=environ.get(KEEP_READING_VARIABLE) or "15",
@@ -56,6 +68,11 @@ class Settings(msgspec.Struct, frozen=True):
                 f"{name}={environ[name]}" for name in VISIBLE_VARIABLES if name in environ
             ),
         )
+
+    @property
+    def door(self) -> Path | None:
+        """The socket to talk to, if it is not that of a broker of our own."""
+        return self.socket or (self.system.socket if self.system else None)
 
     @property
     def simulated(self) -> bool:

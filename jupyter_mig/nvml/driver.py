@@ -131,6 +131,12 @@ class Driver:
         """What to lock before the instance is handed out; a path that is missing counts."""
         return self._access.own(self._board(gpu_uuid).minor(), identity)
 
+    def described_nodes(self, gpu_uuid: str, identity: Identity) -> tuple[tuple[Path, Path], ...]:
+        """The instance's own nodes and the capability files that describe them."""
+        if self._access == NOWHERE:
+            return ()
+        return self._access.pairs(self._board(gpu_uuid).minor(), identity)
+
     def closed_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
         """The device nodes needed for the instance that this process cannot open."""
         return self._access.closed(self._board(gpu_uuid).minor(), identity)

@@ -82,6 +82,11 @@ class HardwarePort(Protocol):
         it out locks them. Empty only where there are no nodes because they are simulated away.
         """
 
+    def described_nodes(self, gpu_uuid: str, identity: Identity) -> tuple[tuple[Path, Path], ...]:
+        """The instance's own nodes, each with the capability file that describes it, the GPU
+        instance's first; none where nodes are simulated away.
+        """
+
     def closed_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
         """The device nodes needed for the instance that this process cannot open."""
 

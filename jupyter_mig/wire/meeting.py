@@ -31,3 +31,12 @@ KEYS = "keys.secret"
 
 LONGEST_SOCKET_PATH_BYTES = 107
 """``sun_path`` of unix(7) holds 108 bytes with the closing NUL."""
+
+SYSTEM_CONFIGURATION = "/etc/jupyter/jupyter_mig_broker.json"
+"""The file that makes a node one with a system broker: who finds it starts no broker of its own."""
+
+SYSTEM_SOCKET = "/run/jupyter-mig/broker.sock"
+"""Where a system broker listens unless the file says otherwise."""
+
+SYSTEM_USER = "jupyter-mig"
+"""The user it runs as unless the file says otherwise."""

@@ -15,6 +15,12 @@ import msgspec
 
 PROTOCOL = 1
 
+
+def understands(protocol: int) -> bool:
+    """Whether who speaks that protocol and we understand each other: neighbours do."""
+    return abs(protocol - PROTOCOL) <= 1
+
+
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 

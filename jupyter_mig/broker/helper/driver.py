@@ -17,7 +17,9 @@ class HelpedDriver:
     Only the helper's GPUs exist for it.
     """
 
-    def __init__(self, own: HardwarePort, hands: Hands) -> None:
+    def __init__(self, own: HardwarePort, hands: Hands, *, isolates: bool = True) -> None:
+        """``isolates``: whether device nodes are given to the users of leases."""
+        self.isolates = isolates
         self.name = own.name
         self.simulated = own.simulated
         self._own = own
@@ -93,6 +95,10 @@ class HelpedDriver:
         """None: a node has one system broker, and it keeps agents away."""
         del gpu_uuid, identity
         return ()
+
+    def described_nodes(self, gpu_uuid: str, identity: Identity) -> tuple[tuple[Path, Path], ...]:
+        """The instance's own nodes and the capability files that describe them."""
+        return self._own.described_nodes(gpu_uuid, identity)
 
     def closed_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
         """None: what this process cannot open its users can."""

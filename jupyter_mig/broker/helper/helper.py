@@ -12,7 +12,6 @@ from jupyter_mig.broker.helper import verbs
 from jupyter_mig.broker.helper.nodes import InstanceNodes
 from jupyter_mig.broker.helper.register import Register
 from jupyter_mig.core.geometry import Gpu, Identity, Spec
-from jupyter_mig.nvml.access import AccessNodes
 from jupyter_mig.nvml.port import HardwarePort
 
 log = logging.getLogger(__name__)
@@ -29,13 +28,11 @@ class Helper:
         driver: HardwarePort,
         gpu_uuids: tuple[str, ...],
         register: Register,
-        access: AccessNodes,
     ) -> None:
         self._driver = driver
         self._register = register
-        self._access = access
         self._uuids = gpu_uuids
-        self._minors = {gpu.uuid: gpu.minor for gpu in self._gpus()}
+        self._gpus()
 
     def do(self, verb: verbs.Verb) -> verbs.Outcome:
         """Carry it out; what went wrong is an outcome, too."""
@@ -120,7 +117,7 @@ class Helper:
         return identity
 
     def _nodes(self, uuid: str, gi_id: int) -> InstanceNodes:
-        return InstanceNodes.of(self._access, self._minors[uuid], self._there(uuid, gi_id))
+        return InstanceNodes(self._driver.described_nodes(uuid, self._there(uuid, gi_id)))
 
     def _kill(self, uuid: str, verb: verbs.Kill) -> None:
         identity = self._there(uuid, verb.gi_id)

@@ -21,8 +21,6 @@ import msgspec
 
 from jupyter_mig import errors
 from jupyter_mig.broker import processes
-from jupyter_mig.core.geometry import Identity
-from jupyter_mig.nvml.access import AccessNodes
 
 FOR_OWNER = 0o400
 FOR_NOBODY = 0o000
@@ -36,11 +34,6 @@ class InstanceNodes(msgspec.Struct, frozen=True):
     """
 
     pairs: tuple[tuple[Path, Path], ...]
-
-    @classmethod
-    def of(cls, access: AccessNodes, gpu_minor: int, identity: Identity) -> InstanceNodes:
-        """Those of an instance on the GPU with that minor number."""
-        return cls(access.pairs(gpu_minor, identity))
 
     def give_to(self, uid: int) -> None:
         """Let that user open them, and nobody else.

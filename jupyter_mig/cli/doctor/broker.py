@@ -15,10 +15,11 @@ import jupyter_mig
 from jupyter_mig.cli.conversation import hold
 from jupyter_mig.cli.doctor.finding import Finding, note, ok, problem
 from jupyter_mig.client import Client, Settings, connection
-from jupyter_mig.client.connection import Gone, Question
+from jupyter_mig.client.client import owners
+from jupyter_mig.client.connection import Door, Gone, Question
 from jupyter_mig.errors import BrokerUnreachable, JupyterMigError
 from jupyter_mig.wire import codec, meeting
-from jupyter_mig.wire.messages import PROTOCOL, BrokerView, ErrorBody, NodeView
+from jupyter_mig.wire.messages import PROTOCOL, BrokerView, ErrorBody, NodeView, understands
 
 _HOWTO = "docs/howto/troubleshoot.md"
 _ENVIRONMENT = "docs/reference/environment.md"
@@ -47,7 +48,7 @@ class BrokerFacts(msgspec.Struct, frozen=True):
 
 def look(settings: Settings, door: Path, *, listens: bool) -> BrokerFacts:
     """Ask whoever listens; nobody is started."""
-    view, node, error = _asked(door) if listens else (None, None, None)
+    view, node, error = _asked(Door(door, owners(settings))) if listens else (None, None, None)
     home = door.parent
     return BrokerFacts(
         door,
@@ -113,9 +114,12 @@ def _skew(view: BrokerView) -> Finding | None:
     restart = (
         f"kill {view.pid} ends it; the next one takes its leases over and no kernel loses its slice"
     )
+    protocols = f"speaks protocol {view.protocol}, this package {PROTOCOL}"
+    if not understands(view.protocol):
+        return problem("broker", f"version {view.version} {protocols}", restart, _HOWTO)
     if view.protocol != PROTOCOL:
-        seen = f"version {view.version} speaks protocol {view.protocol}, this package {PROTOCOL}"
-        return problem("broker", seen, restart, _HOWTO)
+        seen = f"version {view.version} {protocols}; the two understand each other"
+        return note("broker", seen, restart, _HOWTO)
     if view.version != ours:
         seen = f"version {view.version} runs, version {ours} is installed"
         return note("broker", seen, restart, _HOWTO)
@@ -150,7 +154,7 @@ def _log(facts: BrokerFacts) -> Iterator[Finding]:
         )
 
 
-def _asked(door: Path) -> tuple[BrokerView | None, NodeView | None, JupyterMigError | None]:
+def _asked(door: Door) -> tuple[BrokerView | None, NodeView | None, JupyterMigError | None]:
     async def ask() -> tuple[BrokerView, NodeView]:
         return await _answer(door, "/v1", BrokerView), await _answer(door, "/v1/node", NodeView)
 
@@ -161,7 +165,7 @@ def _asked(door: Path) -> tuple[BrokerView | None, NodeView | None, JupyterMigEr
     return view, node, None
 
 
-async def _answer(door: Path, path: str, kind: type[Kind]) -> Kind:
+async def _answer(door: Door, path: str, kind: type[Kind]) -> Kind:
     """Without the client's own checks: what they refuse is what is looked for here."""
     try:
         found = await connection.ask(door, Question("GET", path, None, _PATIENCE_SECONDS))

@@ -161,7 +161,7 @@ class File:
         # Opened afresh each time: a flock belongs to the open file, so threads exclude one
         # another as processes do.
         name = self._path.with_name(f"{self._path.name}.{suffix}")
-        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

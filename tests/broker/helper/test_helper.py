@@ -40,7 +40,7 @@ class Root:
     def helper(self, *uuids: str) -> Helper:
         """A helper for these GPUs; for the first if none is named."""
         register = Register(self.directory / "made.json")
-        return Helper(self.driver, uuids or self.uuids[:1], register, self.access)
+        return Helper(self.driver, uuids or self.uuids[:1], register)
 
     @contextmanager
     def helped(self, *uuids: str) -> Iterator[HelpedDriver]:

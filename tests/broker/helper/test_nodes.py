@@ -16,8 +16,8 @@ from jupyter_mig.broker.helper.nodes import InstanceNodes
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root makes device nodes")
 
 ALICE, BOB = 64201, 64202
-FULL = os.makedev(1, 7)
-"""A device that opens for real and that nobody has open: /dev/full."""
+OPENS = os.makedev(1, 8)
+"""A device that opens for real and that nobody has open: /dev/random."""
 NO_DRIVER = os.makedev(240, 12)
 
 CLOSED = os.strerror(errno.EACCES)
@@ -32,7 +32,7 @@ def nodes(tmp_path: Path) -> InstanceNodes:
     """
     for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
-    return InstanceNodes((_pair(tmp_path, "66", FULL), _pair(tmp_path, "67", NO_DRIVER)))
+    return InstanceNodes((_pair(tmp_path, "66", OPENS), _pair(tmp_path, "67", NO_DRIVER)))
 
 
 def _pair(folder: Path, number: str, device: int) -> tuple[Path, Path]:

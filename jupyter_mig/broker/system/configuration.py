@@ -1,0 +1,154 @@
+"""The configuration of a node's broker: ``MIGBroker`` in one JSON file that belongs to root.
+
+JSON, not Python: what runs as root executes no configuration, and clients read the file, too.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+from traitlets import Bool, Dict, Float, List, TraitError, Unicode
+from traitlets.config import Config, Configurable
+
+from jupyter_mig import errors
+from jupyter_mig.broker.inventory import Inventories, parse
+from jupyter_mig.broker.settings import Settings
+from jupyter_mig.core.rules import Rules
+from jupyter_mig.wire import meeting
+
+SECTION = "MIGBroker"
+
+
+class MIGBroker(Configurable):
+    """A node's broker."""
+
+    gpus = List(
+        Unicode(),
+        help="""
+        The GPUs to cut into slices as they are wanted, by UUID (`nvidia-smi -L`). No other GPU is
+        ever touched.
+        """,
+    ).tag(config=True)
+
+    static_gpus = List(
+        Unicode(),
+        help="GPUs whose slices are handed out as they are; none is made or destroyed there.",
+    ).tag(config=True)
+
+    whole_gpus = List(Unicode(), help="GPUs without MIG that are handed out whole.").tag(
+        config=True
+    )
+
+    driver = Unicode("nvml", help="nvml, or simulated: and a node, to try things out.").tag(
+        config=True
+    )
+
+    socket = Unicode(
+        meeting.SYSTEM_SOCKET,
+        help="Where to listen. Its directory must be one in which only root or the user can write.",
+    ).tag(config=True)
+
+    user = Unicode(
+        meeting.SYSTEM_USER,
+        help="The user, without privileges, that the broker runs as. Clients trust no other.",
+    ).tag(config=True)
+
+    state_directory = Unicode(
+        "/var/lib/jupyter-mig", help="For the log of leases; on local disk, the user's."
+    ).tag(config=True)
+
+    helper_directory = Unicode(
+        "/var/lib/jupyter-mig-helper",
+        help="Where the privileged helper remembers what it has made; root's.",
+    ).tag(config=True)
+
+    isolation = Bool(
+        default_value=True,
+        help="""
+        Whether the device nodes of a slice are closed to everybody but the user of its lease.
+        Without it, CUDA_VISIBLE_DEVICES is a convention.
+        """,
+    ).tag(config=True)
+
+    names = Dict(
+        help="""Names for sizes: `{"small": "1g.10gb", "large": "40gb+"}`.""",
+    ).tag(config=True)
+
+    dcgm_exporter = Unicode(
+        help="Where a dcgm-exporter on this node tells utilization: http://127.0.0.1:9400/metrics"
+    ).tag(config=True)
+
+    keep_warm_seconds = Float(
+        0.0, help="How long an empty slice is kept for the same user before it is destroyed."
+    ).tag(config=True)
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """All GPUs that are the broker's business."""
+        return (*self.gpus, *self.static_gpus, *self.whole_gpus)
+
+    @property
+    def inventories(self) -> Inventories:
+        """Which GPU goes which way."""
+        ways = (("dynamic", self.gpus), ("static", self.static_gpus), ("full", self.whole_gpus))
+        return parse(" ".join(f"{way}:{','.join(gpus)}" for way, gpus in ways if gpus))
+
+    @property
+    def rules(self) -> Rules:
+        """What the ledger goes by."""
+        return Rules(warm=self.keep_warm_seconds, names=dict(self.names))
+
+    @property
+    def settings(self) -> Settings:
+        """The broker's own."""
+        return Settings(dcgm_exporter=self.dcgm_exporter)
+
+
+def read(file: Path) -> MIGBroker:
+    """The configuration in a file. Raises MalformedSpec if it is not what it must be."""
+    section = _section(file)
+    unknown = section.keys() - MIGBroker.class_trait_names(config=True)
+    if unknown:
+        raise _malformed(file, f"{SECTION} has no {min(unknown)}")
+    try:
+        found = MIGBroker(config=Config({SECTION: section}))
+    except TraitError as error:
+        raise _malformed(file, str(error)) from error
+    if not found.listed:
+        raise _malformed(file, "it names no GPU")
+    return found
+
+
+def _section(file: Path) -> dict[str, Any]:
+    require_roots(file)
+    try:
+        whole = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _malformed(file, str(error)) from error
+    if not isinstance(whole, dict) or set(whole) != {SECTION}:
+        raise _malformed(file, f"it must hold {SECTION} and nothing else")
+    section = whole[SECTION]
+    if not isinstance(section, dict):
+        raise _malformed(file, f"{SECTION} must hold settings")
+    return section
+
+
+def require_roots(file: Path) -> None:
+    """Raise MalformedSpec if others than root, or than whoever runs this, could have written it."""
+    try:
+        found = file.stat()
+    except OSError as error:
+        raise _malformed(file, str(error.strerror)) from error
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise _malformed(file, "others than its owner may write it")
+
+
+def _malformed(file: Path, problem: str) -> errors.MalformedSpec:
+    return errors.MalformedSpec(
+        "The broker's configuration cannot be used.",
+        situation=f"{file}: {problem}.",
+        next_step="The manual has an example: how-to, a broker for all users.",
+    )

@@ -1,0 +1,156 @@
+"""The two processes of a system broker.
+
+Root's starts first, makes directories, and forks before anything else is opened: the child becomes
+the user without privileges for good and is the broker; root's own becomes its helper. They share a
+pair of sockets. When one ends, so does the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import pwd
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+
+from jupyter_mig import errors
+from jupyter_mig.broker.helper import line
+from jupyter_mig.broker.helper.driver import HelpedDriver
+from jupyter_mig.broker.helper.hands import Hands
+from jupyter_mig.broker.helper.helper import Helper
+from jupyter_mig.broker.helper.register import Register
+from jupyter_mig.broker.premises import Premises
+from jupyter_mig.broker.routes import Everybody
+from jupyter_mig.broker.running import Broker
+from jupyter_mig.broker.system.configuration import MIGBroker
+from jupyter_mig.nvml.driver import open_driver
+from jupyter_mig.nvml.port import HardwarePort
+from jupyter_mig.wire import meeting
+
+log = logging.getLogger(__name__)
+
+REGISTER = "made.json"
+"""The helper's memory, in its directory."""
+
+
+class SystemBroker(msgspec.Struct, frozen=True):
+    """A node's broker, in the foreground."""
+
+    configuration: MIGBroker
+
+    def run(self) -> int:
+        """Be it until told to end; the exit status. As root with a helper, else without."""
+        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+        if os.getuid() != 0:
+            return self._be_broker(None)
+        return self._be_helper_of_a_broker()
+
+    def _be_helper_of_a_broker(self) -> int:
+        user = _user(self.configuration.user)
+        self._make_directories(user)
+        ours, theirs = line.make()
+        child = os.fork()
+        if child == 0:
+            theirs.close()
+            _become(user)
+            os._exit(self._be_broker(ours))
+        ours.close()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: os.kill(child, signal.SIGTERM))
+        try:
+            self._help(theirs, user)
+        finally:
+            theirs.close()
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return status if status >= 0 else 128 - status
+
+    def _make_directories(self, user: pwd.struct_passwd) -> None:
+        own = self.configuration
+        _make(Path(own.helper_directory), 0o700, 0, 0)
+        _make(Path(own.state_directory), 0o700, user.pw_uid, user.pw_gid)
+        _make(Path(own.socket).parent, 0o755, user.pw_uid, user.pw_gid)
+
+    def _help(self, end: socket.socket, user: pwd.struct_passwd) -> None:
+        """Be the helper until the broker is gone."""
+        # What a simulated node keeps on file is shared with the broker through its group.
+        os.setegid(user.pw_gid)
+        os.umask(0o007)
+        own = self.configuration
+        driver = self._open_driver()
+        try:
+            register = Register(Path(own.helper_directory) / REGISTER)
+            line.serve(end, Helper(driver, own.listed, register))
+        finally:
+            driver.close()
+
+    def _be_broker(self, end: socket.socket | None) -> int:
+        own = self.configuration
+        os.umask(0o007)
+        premises = Premises(Path(own.state_directory), Path(own.socket))
+        try:
+            if not premises.enter():
+                raise errors.BadPlace(
+                    "Another broker is at work.", situation=f"It uses {own.state_directory}."
+                )
+            asyncio.run(self._serve(premises, end))
+        except errors.JupyterMigError as error:
+            log.error("The broker did not start: %s", error)  # noqa: TRY400 - the message says it all
+            return 1
+        finally:
+            premises.leave()
+            sys.stderr.flush()
+        return 0
+
+    async def _serve(self, premises: Premises, end: socket.socket | None) -> None:
+        own = self.configuration
+        driver = self._open_driver()
+        if end is not None:
+            driver = HelpedDriver(driver, Hands(end), isolates=own.isolation)
+        broker = Broker(premises, driver, own.inventories, Everybody(), own.rules, own.settings)
+        log.info("The node's broker: socket=%s isolation=%s", own.socket, own.isolation)
+        await broker.serve(_for_ever)
+
+    def _open_driver(self) -> HardwarePort:
+        return open_driver(
+            self.configuration.driver, Path(self.configuration.state_directory) / meeting.SILICON
+        )
+
+
+async def _for_ever(*_: object) -> None:
+    await asyncio.Event().wait()
+
+
+def _user(name: str) -> pwd.struct_passwd:
+    try:
+        user = pwd.getpwnam(name)
+    except KeyError:
+        raise errors.MalformedSpec(
+            f"There is no user {name} for the broker.",
+            next_step=f"useradd --system --no-create-home --shell /usr/sbin/nologin {name}",
+        ) from None
+    if user.pw_uid == 0:
+        raise errors.MalformedSpec("The broker must not run as root: name another user.")
+    return user
+
+
+def _become(user: pwd.struct_passwd) -> None:
+    """Be that user and nobody else from now on."""
+    os.setgroups([])
+    os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
+    os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
+
+
+def _make(directory: Path, mode: int, uid: int, gid: int) -> None:
+    """Have a directory with that owner. A link in its place is refused: it could lead anywhere."""
+    directory.mkdir(mode=mode, parents=True, exist_ok=True)
+    if directory.is_symlink():
+        raise errors.BadPlace(f"{directory} is a link.", next_step="Remove it.")
+    if directory.stat().st_uid not in (0, uid):
+        raise errors.BadPlace(f"{directory} belongs to somebody else.")
+    os.chown(directory, uid, gid)
+    directory.chmod(mode)

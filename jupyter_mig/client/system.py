@@ -1,0 +1,58 @@
+"""A node's broker for all users, as its configuration tells clients of it."""
+
+from __future__ import annotations
+
+import json
+import pwd
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from jupyter_mig import errors
+from jupyter_mig.wire import meeting
+
+ROOT = 0
+
+
+class SystemBroker(msgspec.Struct, frozen=True):
+    """Where it listens, with which driver, and as whom: nobody else who listens there is it.
+
+    Root may listen for it: with socket activation the listener is systemd.
+    """
+
+    socket: Path
+    driver: str
+    uid: int
+
+    @property
+    def owners(self) -> frozenset[int]:
+        """The users whose process may be at the other end."""
+        return frozenset({self.uid, ROOT})
+
+
+def find(file: Path) -> SystemBroker | None:
+    """The broker that the node's configuration tells of; None if there is no such file.
+
+    Raises MalformedSpec if it cannot be read: then there is a broker, and starting another one
+    would be wrong.
+    """
+    try:
+        section = json.loads(file.read_text(encoding="utf-8"))["MIGBroker"]
+        return _broker(section)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise errors.MalformedSpec(
+            "This node's broker cannot be found.",
+            situation=f"{file}: {type(error).__name__}: {error}".replace("'", ""),
+            next_step="The administrator of this node can correct the file.",
+        ) from error
+
+
+def _broker(section: dict[str, Any]) -> SystemBroker:
+    return SystemBroker(
+        socket=Path(section.get("socket", meeting.SYSTEM_SOCKET)),
+        driver=str(section.get("driver", "nvml")),
+        uid=pwd.getpwnam(section.get("user", meeting.SYSTEM_USER)).pw_uid,
+    )
