@@ -21,6 +21,14 @@ from jupyter_mig.wire.messages import BrokerView, GpuView, InstanceView, NodeVie
 
 HELP = "the GPUs, their slices, who waits"
 
+_ORIGINS = {
+    "dynamic": "slices are made as they are wanted",
+    "static": "slices as the administrator made them",
+    "visible": "slices that can be opened here",
+    "full": "handed out whole",
+}
+"""What an inventory means for whoever wants a slice."""
+
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
@@ -49,7 +57,7 @@ def lines(broker: BrokerView, socket: Path, node: NodeView, terminal: Terminal) 
     looks: set[Look] = set()
     for gpu in node.gpus:
         yield ""
-        yield from _gpu(gpu, node.sizes, looks, terminal)
+        yield from _gpu(gpu, node, looks, terminal)
     yield ""
     if looks - {Look.FREE, Look.NOTHING}:
         yield drawing.legend(looks, terminal)
@@ -58,29 +66,47 @@ def lines(broker: BrokerView, socket: Path, node: NodeView, terminal: Terminal) 
     yield f"Waiting: {counted(node.waiting, 'request') if node.waiting else 'nobody'}"
 
 
-def _gpu(
-    gpu: GpuView, sizes: tuple[SizeCount, ...], looks: set[Look], terminal: Terminal
-) -> Iterator[str]:
-    fixed = ", slices as the administrator made them" if gpu.mode == "static" else ""
-    title = f"GPU {gpu.index}  {gpu.name}, {memory(gpu.memory_bytes)}{fixed}"
+def _gpu(gpu: GpuView, node: NodeView, looks: set[Look], terminal: Terminal) -> Iterator[str]:
+    title = f"GPU {gpu.index}  {gpu.name}, {memory(gpu.memory_bytes)}"
     yield terminal.paint(title, Ink.STRONG)
+    yield from _indented(_origin(gpu, simulated=node.simulated), terminal, Ink.FAINT)
     if gpu.problem:
-        yield from _trouble(f"cannot be used: {gpu.problem}", terminal)
+        yield from _indented(f"cannot be used: {gpu.problem}", terminal, Ink.WRONG)
+        yield from _indented(gpu.next_step, terminal, Ink.PLAIN)
     if gpu.instances or (gpu.mode == "dynamic" and gpu.units):
-        parts = drawing.stretches(gpu, room=_room(gpu, sizes))
+        parts = drawing.stretches(gpu, room=_room(gpu, node.sizes))
         looks.update(part.look for part in parts)
         yield drawing.bar(parts, terminal)
     elif not gpu.problem:
-        making = f"nvidia-smi mig -i {gpu.index} -cgi PROFILE -C"
-        yield from _trouble(f"no slices; an administrator makes them: {making}", terminal)
+        yield from _indented(_nothing(gpu), terminal, Ink.WRONG)
     for instance in gpu.instances:
         if drawing.look(instance) is Look.STUCK:
-            yield from _trouble(_stuck(instance), terminal)
+            yield from _indented(_stuck(instance), terminal, Ink.WRONG)
+    for note in gpu.notes:
+        yield from _indented(note, terminal, Ink.FAINT)
 
 
-def _trouble(text: str, terminal: Terminal) -> Iterator[str]:
-    for line in textwrap.wrap(printable(text), terminal.breadth - 4, break_on_hyphens=False):
-        yield "  " + terminal.paint(line, Ink.WRONG)
+def _origin(gpu: GpuView, *, simulated: bool) -> str:
+    """What is handed out and why. Slices that are made on a simulated node go without saying, and
+    so does what an older broker does not tell.
+    """
+    inventory = gpu.inventory or gpu.mode
+    if inventory not in _ORIGINS or (simulated and inventory == "dynamic"):
+        return ""
+    return f"{_ORIGINS[inventory]}: {gpu.why}" if gpu.why else _ORIGINS[inventory]
+
+
+def _nothing(gpu: GpuView) -> str:
+    if gpu.inventory == "visible":
+        return "no slices that can be opened here"
+    making = f"nvidia-smi mig -i {gpu.index} -cgi PROFILE -C"
+    return f"no slices; an administrator makes them: {making}"
+
+
+def _indented(text: str, terminal: Terminal, ink: Ink) -> Iterator[str]:
+    room = max(terminal.breadth - 2, 1)
+    for line in textwrap.wrap(printable(text), room, break_on_hyphens=False):
+        yield "  " + terminal.paint(line, ink)
 
 
 def _room(gpu: GpuView, sizes: tuple[SizeCount, ...]) -> Look:

@@ -56,11 +56,17 @@ def test_room_where_nothing_fits_is_not_called_free() -> None:
     assert ". free" not in page
 
 
-def test_a_gpu_that_cannot_be_used_says_why_within_the_terminal() -> None:
-    """The reason, wrapped; no bar, because there is nothing to draw."""
-    view = node(gpu(mode="unusable", units=0, problem="MIG mode is off; " + "turn it on " * 6))
-    page = list(lines(BROKER, Path("/s"), view, Terminal(40)))
-    assert "  cannot be used: MIG mode is off;" in page
+def test_a_gpu_that_cannot_be_used_says_why_and_what_to_do_within_the_terminal() -> None:
+    """The reason and the remedy, wrapped; no bar, because there is nothing to draw."""
+    broken = gpu(
+        mode="unusable",
+        units=0,
+        problem="MIG mode is off; " + "turn it on " * 6,
+        next_step="sudo nvidia-smi -i 0 -mig 1 " + "and wait " * 6,
+    )
+    page = list(lines(BROKER, Path("/s"), node(broken), Terminal(40)))
+    assert "  cannot be used: MIG mode is off; turn" in page
+    assert "  sudo nvidia-smi -i 0 -mig 1 and wait" in page
     assert all(len(line) <= 40 for line in page if not line.startswith("SIMULATED"))
     assert "No GPU here offers slices." in page
 
@@ -80,9 +86,45 @@ def test_a_gpu_without_slices_says_how_to_make_them(mode: str) -> None:
     assert made in page
 
 
-def test_slices_made_by_the_administrator_are_said_to_be() -> None:
-    """On a static node only what exists can be had."""
+@pytest.mark.parametrize(
+    ("inventory", "said"),
+    [
+        ("static", "slices as the administrator made them: MIG mode is on"),
+        ("full", "handed out whole: MIG mode is on"),
+        ("visible", "slices that can be opened here: MIG mode is on"),
+        ("dynamic", "slices are made as they are wanted: MIG mode is on"),
+        ("of a future version", ""),
+    ],
+)
+def test_where_the_slices_come_from_is_said(inventory: str, said: str) -> None:
+    """And why, under the name of the GPU; a word that we do not know is not explained."""
     idle = instance("1g.5gb", None, None, state="idle")
-    page = list(lines(BROKER, Path("/s"), node(gpu(idle, mode="static", units=0)), Terminal()))
-    assert "GPU 0  A100-SXM4-40GB, 40.0 GiB, slices as the administrator made them" in page
-    assert "|.1g.5gb.|" + " " * 62 + "|" in page
+    view = gpu(idle, mode="static", units=0, inventory=inventory, why="MIG mode is on")
+    page = list(lines(BROKER, Path("/s"), node(view, simulated=False), Terminal(80)))
+    title = page.index("GPU 0  A100-SXM4-40GB, 40.0 GiB")
+    bar = "|.1g.5gb.|" + " " * 62 + "|"
+    assert page[title + 1 : page.index("", title)] == ([f"  {said}"] if said else []) + [bar]
+
+
+def test_a_broker_that_names_no_inventory_has_a_mode() -> None:
+    """Brokers did not always tell."""
+    page = list(lines(BROKER, Path("/s"), node(gpu(mode="static", units=0)), Terminal(80)))
+    assert "  slices as the administrator made them" in page
+
+
+def test_what_a_person_should_know_of_a_gpu_is_said_within_the_terminal() -> None:
+    """Each note wrapped, below the drawing; nobody is told to make slices that exist elsewhere."""
+    notes = ("CUDA_VISIBLE_DEVICES says: no device", "Where slices lie is not available: " * 2)
+    view = gpu(mode="static", units=0, inventory="visible", why="it is set", notes=notes)
+    page = list(lines(BROKER, Path("/s"), node(view), Terminal(40)))
+    text = " ".join(line.strip() for line in page)
+    assert "no slices that can be opened here CUDA_VISIBLE_DEVICES says: no device Where" in text
+    assert "-cgi" not in text
+    assert all(len(line) <= 40 for line in page if not line.startswith("SIMULATED"))
+
+
+def test_no_terminal_is_too_narrow() -> None:
+    """Whatever is wrong, in every width: words may break, the program may not."""
+    view = gpu(mode="unusable", problem="MIG mode is off", next_step="Turn it on.", notes=("n",))
+    for columns in range(1, 30):
+        assert list(lines(BROKER, Path("/s"), node(view), Terminal(columns)))
