@@ -24,6 +24,11 @@ INSTALL_DRIVER = (
     "Check that nvidia-smi works here; install or load the NVIDIA driver if it does not.\n"
     "To try everything without a GPU, start with JUPYTER_MIG_DRIVER=simulated:2xA100-SXM4-40GB"
 )
+LOAD_DRIVER = (
+    "Check that nvidia-smi works here. The library is there, its kernel module is not: load it\n"
+    "(sudo modprobe nvidia), or have the container or job started with the GPUs.\n"
+    "To try everything without a GPU, start with JUPYTER_MIG_DRIVER=simulated:2xA100-SXM4-40GB"
+)
 GAIN_PERMISSION = (
     "Run the broker as root, or let its user read the mig/config capability:\n"
     "the node /dev/nvidia-caps/nvidia-cap1 (in a container: NVIDIA_MIG_CONFIG_DEVICES=all).\n"
@@ -59,7 +64,7 @@ MEANINGS = {
     4: Meaning("Insufficient Permissions", errors.NoPermission, GAIN_PERMISSION),
     6: Meaning("Not Found", errors.NotFound, LOOK_AGAIN),
     7: Meaning("Insufficient Size"),
-    9: Meaning("Driver Not Loaded", errors.NoDriver, INSTALL_DRIVER),
+    9: Meaning("Driver Not Loaded", errors.NoDriver, LOAD_DRIVER),
     10: Meaning("Timeout"),
     12: Meaning("NVML Shared Library Not Found", errors.NoDriver, INSTALL_DRIVER),
     FUNCTION_NOT_FOUND: Meaning("Function Not Found", errors.DriverError, UPGRADE_DRIVER),

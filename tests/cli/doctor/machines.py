@@ -153,7 +153,7 @@ class _NewerBroker(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         view = {"driver": NODE, "simulated": True, "pid": os.getpid(), "uid": os.getuid()}
-        answer = {**view, "protocol": 2, "version": "9.0.0", "new": []}
+        answer = {**view, "protocol": 3, "version": "9.0.0", "new": []}
         if self.path != "/v1":
             answer = {**view, "gpus": [], "sizes": [], "waiting": 0}
         body = json.dumps(answer).encode()
@@ -262,7 +262,7 @@ MACHINES = (
     ),
     Machine(
         "The broker that runs is of another version",
-        "broker", "protocol 2", "kill 4711", _skewed,
+        "broker", "protocol 3", "kill 4711", _skewed,
     ),
     Machine("A slice will not clear", "slice 1g.5gb", "will not clear", "DCGM", _stuck),
     Machine(

@@ -30,7 +30,8 @@ from jupyter_mig.nvml import simulated
 from jupyter_mig.nvml.driver import Driver
 from jupyter_mig.nvml.examination import Examined, GpuExamined, Mig, examine
 from jupyter_mig.wire import codec, meeting
-from tests.cli.views import gpu, instance, node
+from jupyter_mig.wire.messages import PROTOCOL
+from tests.cli.views import BROKER, gpu, instance, node
 
 
 def said(findings: Iterable[Finding], level: Level = Level.PROBLEM) -> str:
@@ -196,6 +197,22 @@ def test_the_last_start_is_told(tmp_path: Path) -> None:
     assert "It was Monday." in said(broker.check(broker.look(settings, door, listens=False)))
     note.write_bytes(b"{")
     assert said(broker.check(broker.look(settings, door, listens=False))) == ""
+
+
+@pytest.mark.parametrize(
+    ("newer", "level", "word"),
+    [
+        (0, Level.OK, "answers"),
+        (1, Level.NOTE, "the two understand each other"),
+        (-1, Level.NOTE, "the two understand each other"),
+        (2, Level.PROBLEM, "kill 4711"),
+    ],
+)
+def test_neighbouring_protocols_are_no_problem(newer: int, level: Level, word: str) -> None:
+    """The door promises that they work together; whoever is further away is refused."""
+    view = msgspec.structs.replace(BROKER, protocol=PROTOCOL + newer)
+    facts = broker.BrokerFacts(Path("/s"), Settings(driver=view.driver), view=view)
+    assert word in said(broker.check(facts), level)
 
 
 def test_suspects_are_named() -> None:
