@@ -21,6 +21,7 @@ _COLUMNS = (
     Column("IN USE", right=True),
     Column("OF", right=True),
     Column(""),
+    Column("BUSY", right=True),
     Column("NOTEBOOK", least=8, tail=True),
     Column("STATE"),
     Column("HELD", right=True),
@@ -70,14 +71,21 @@ def _slices(picture: Picture, terminal: Terminal) -> Iterator[str]:
         for instance in gpu.instances:
             reading = readings.get(instance.instance_id, _NO_READING)
             rows.append(_row(gpu, instance, reading, leases, terminal))
-            reasons.update(dict.fromkeys([reading.memory_not_available]))
+            reasons.update(dict.fromkeys(_reasons(reading)))
     if not rows:
         yield clip("No slices.", terminal.breadth, terminal.mark)
         return
     yield from table.lines(_COLUMNS, rows, terminal)
     for reason in reasons:
-        if reason:
-            yield clip(f"- not available: {printable(reason)}", terminal.breadth, terminal.mark)
+        yield clip(f"- not available: {printable(reason)}", terminal.breadth, terminal.mark)
+
+
+def _reasons(reading: SliceReadingsView) -> Iterator[str]:
+    """Why there is a dash instead of a value."""
+    if reading.memory_not_available:
+        yield reading.memory_not_available
+    elif reading.utilization_not_available:
+        yield f"BUSY: {reading.utilization_not_available}"
 
 
 def _row(
@@ -92,6 +100,7 @@ def _row(
         str(gpu.index),
         instance.profile,
         *_memory(reading, instance, terminal),
+        _busy(reading),
         title(lease) if lease else "",
         lease.state if lease else instance.state,
         duration(lease.held_seconds) if lease else "",
@@ -107,3 +116,9 @@ def _memory(
     full, empty = ("█", "·") if terminal.utf8 else ("#", ".")
     cells = min(round(used / total * _METER), _METER)
     return memory(used), memory(total), full * cells + empty * (_METER - cells)
+
+
+def _busy(reading: SliceReadingsView) -> str:
+    """Per cent of the multiprocessors, or where those were not measured of the time."""
+    percent = reading.utilization.get("sm", reading.utilization.get("graphics"))
+    return "-" if percent is None else f"{percent:.0f}%"

@@ -30,7 +30,7 @@ PICTURE = Picture(
         0.1,
         simulated=True,
         slices=(
-            SliceReadingsView("i1", 3 * GIB, 10 * GIB),
+            SliceReadingsView("i1", 3 * GIB, 10 * GIB, utilization={"sm": 42.4, "graphics": 90}),
             SliceReadingsView("i2", memory_not_available="NVML says: GPU is lost"),
         ),
     ),
@@ -38,16 +38,16 @@ PICTURE = Picture(
 
 
 def test_the_page() -> None:
-    """GPUs to scale, memory in use by slice, reasons where there is none, who waits."""
+    """GPUs to scale, memory in use by slice and how busy it is, reasons where there is none, who waits."""
     assert list(lines(PICTURE, Terminal(80))) == [
         "SIMULATED NVIDIA GPUs: no hardware is used",
         "simulated:x, broker pid 4711",
         "GPU 0  A100-SXM4-40GB, 40.0 GiB",
         "|# 2g.10gb #######|. free ..........|= 3g.20gb =========================|",
         "",
-        "GPU  SIZE      IN USE        OF              NOTEBOOK          STATE    HELD",
-        "  0  2g.10gb  3.0 GiB  10.0 GiB  ###.......  work/train.ipynb  bound  41 min",
-        "  0  3g.20gb        -   5.0 GiB                                held",
+        "GPU  SIZE      IN USE        OF              BUSY  NOTEBOOK        STATE    HELD",
+        "  0  2g.10gb  3.0 GiB  10.0 GiB  ###.......   42%  ../train.ipynb  bound  41 min",
+        "  0  3g.20gb        -   5.0 GiB                 -                  held",
         "- not available: NVML says: GPU is lost",
         "b.ipynb waits for 1g.5gb: 1st in line",
         "2 requests of others waiting",
@@ -67,6 +67,23 @@ def test_colour_only_adds(colours: bool) -> None:
     """Without escape sequences the page says the same."""
     text = "\n".join(lines(PICTURE, Terminal(80, colours=colours)))
     assert ("\x1b[" in text) is colours
+
+
+@pytest.mark.parametrize(
+    ("reading", "shown", "reason"),
+    [
+        (SliceReadingsView("i1", 1, 2, utilization={"graphics": 7.0}), "7%", ""),
+        (SliceReadingsView("i1", 1, 2, utilization={"dram": 7.0}), "-", ""),
+        (SliceReadingsView("i1", 1, 2, utilization_not_available="ask DCGM"), "-", "ask DCGM"),
+    ],
+)
+def test_how_busy_a_slice_is(reading: SliceReadingsView, shown: str, reason: str) -> None:
+    """Multiprocessors, else the time something ran; else why not."""
+    readings = ReadingsView(0.1, simulated=True, slices=(reading,))
+    picture = Picture(BROKER, node(gpu(instance("2g.10gb", 0, 2, instance_id="i1"))), [], readings)
+    page = list(lines(picture, Terminal(80)))
+    assert shown in page[6].split()
+    assert (f"- not available: BUSY: {reason}" in page) == bool(reason)
 
 
 def test_an_empty_node_says_so() -> None:
