@@ -24,6 +24,7 @@ from jupyter_mig.core.geometry import Identity
 
 CUDA = "CUDA_VISIBLE_DEVICES"
 NVIDIA = "NVIDIA_VISIBLE_DEVICES"
+ORDER = "CUDA_DEVICE_ORDER"
 
 _NOBODY = frozenset({"-1", "none", "nodevfiles"})
 """Words for no device at all; the last one is Slurm's. CUDA's list also ends at a negative."""
@@ -31,6 +32,7 @@ _NOBODY = frozenset({"-1", "none", "nodevfiles"})
 _OLD_MIG = re.compile(r"MIG-(GPU-[0-9A-Fa-f-]+)/(\d+)/(\d+)")
 _NUMBER = re.compile(r"(\d+)(?::(\d+))?")
 _MANY = 3
+_IN_DOUBT = "is read in the order of nvidia-smi, and CUDA may count these GPUs otherwise"
 
 
 class CudaDevice(NamedTuple):
@@ -39,6 +41,7 @@ class CudaDevice(NamedTuple):
     gpu_index: int
     gpu_uuid: str
     identity: Identity
+    gpu_name: str = ""
 
     @property
     def uuid(self) -> str:
@@ -73,12 +76,25 @@ class Hints(msgspec.Struct, frozen=True):
         """Which of ``devices``, those that can be opened in CUDA's order, are meant."""
         left = frozenset(device.uuid for device in devices)
         notes: list[str] = []
-        for name, value in self.values.items():
-            meant, said = _Reading(name, value, devices).result()
-            notes += said
-            if meant is not None:
-                left &= meant
+        for name in (CUDA, NVIDIA):
+            if name in self.values:
+                meant, said = _Reading(name, self.values[name], devices).result()
+                notes += said
+                if meant is not None:
+                    left &= meant
+        notes += self._about_order(devices)
         return Narrowed(left, tuple(notes))
+
+    def _about_order(self, devices: Sequence[CudaDevice]) -> list[str]:
+        """CUDA counts the fastest first unless told otherwise, by an estimate that nobody else can
+        make; NVML counts as PCI does.
+        """
+        words = self.values.get(CUDA, "").split(",")
+        counted = any(_NUMBER.fullmatch(word.strip()) for word in words)
+        models = {device.gpu_name for device in devices}
+        if not counted or len(models) < 2 or self.values.get(ORDER) == "PCI_BUS_ID":
+            return []
+        return [f"{CUDA} {_IN_DOUBT}: set {ORDER}=PCI_BUS_ID, or name UUIDs"]
 
 
 class _Reading:

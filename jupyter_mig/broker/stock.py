@@ -105,4 +105,4 @@ def _openable_on(driver: HardwarePort, gpu: Gpu) -> Iterator[CudaDevice]:
     except errors.DriverError:
         return  # CUDA cannot use it either
     for one in sorted(usable, key=lambda one: one.identity.gi_id):
-        yield CudaDevice(gpu.index, gpu.uuid, one.identity)
+        yield CudaDevice(gpu.index, gpu.uuid, one.identity, gpu.name)

@@ -18,6 +18,7 @@ EXPORTER_VARIABLE = "JUPYTER_MIG_DCGM_EXPORTER"
 KEEP_READING_VARIABLE = "JUPYTER_MIG_KEEP_READING"
 SYSTEM_VARIABLE = "JUPYTER_MIG_SYSTEM"
 VISIBLE_VARIABLES = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
+ORDER_VARIABLE = "CUDA_DEVICE_ORDER"
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -65,7 +66,7 @@ class Settings(msgspec.Struct, frozen=True):
             dcgm_exporter=environ.get(EXPORTER_VARIABLE) or "",
             keep_reading=environ.get(KEEP_READING_VARIABLE) or "15",
             visible_devices="\n".join(
-                f"{name}={environ[name]}" for name in VISIBLE_VARIABLES if name in environ
+                f"{name}={environ[name]}" for name in _visible(environ) if name in environ
             ),
         )
 
@@ -78,3 +79,11 @@ class Settings(msgspec.Struct, frozen=True):
     def simulated(self) -> bool:
         """Whether a simulated node is asked for."""
         return self.driver.startswith("simulated:")
+
+
+def _visible(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The variables that say which GPUs are meant: CUDA's order counts only where CUDA's list does,
+    and tells no places apart elsewhere.
+    """
+    cuda = VISIBLE_VARIABLES[0]
+    return (*VISIBLE_VARIABLES, *((ORDER_VARIABLE,) if cuda in environ else ()))

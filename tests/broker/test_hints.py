@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_mig.broker.hints import CUDA, NVIDIA, CudaDevice, Hints, Narrowed
+from jupyter_mig.broker.hints import CUDA, NVIDIA, ORDER, CudaDevice, Hints, Narrowed
 from jupyter_mig.core.geometry import Identity
 
 # GPU 0 is cut in two, GPU 1 is whole.
@@ -77,6 +77,26 @@ def test_nothing_set_narrows_nothing() -> None:
     assert Hints.read("").narrow(HERE) == Narrowed(frozenset(ALL), ())
     assert Hints.read("").given == ""
     assert Hints.read(f"{NVIDIA}=all\n{CUDA}=").given == CUDA
+
+
+@pytest.mark.parametrize(
+    ("lines", "aloud"),
+    [
+        (f"{CUDA}=0", True),
+        (f"{CUDA}=0\n{ORDER}=FASTEST_FIRST", True),
+        (f"{CUDA}=0\n{ORDER}=PCI_BUS_ID", False),
+        (f"{CUDA}={A}", False),
+        (f"{NVIDIA}=0", False),
+        (f"{ORDER}=FASTEST_FIRST", False),
+    ],
+)
+def test_where_gpus_differ_a_number_needs_an_order(lines: str, aloud: bool) -> None:
+    """CUDA's own cannot be known: it is said what was assumed, and the order alone says nothing."""
+    mixed = [device._replace(gpu_name=device.gpu_uuid) for device in HERE]
+    left, notes = Hints.read(lines).narrow(mixed)
+    assert any("PCI_BUS_ID" in note for note in notes) is aloud
+    assert left == Hints.read(lines).narrow(HERE).uuids
+    assert not any("PCI_BUS_ID" in note for note in Hints.read(lines).narrow(HERE).notes)
 
 
 def test_two_variables_must_agree() -> None:

@@ -47,3 +47,11 @@ def test_no_devices_is_not_the_same_as_none_named() -> None:
     assert empty.visible_devices == "CUDA_VISIBLE_DEVICES="
     both = Settings.from_environment({"NVIDIA_VISIBLE_DEVICES": "all", "CUDA_VISIBLE_DEVICES": "0"})
     assert both.visible_devices == "CUDA_VISIBLE_DEVICES=0\nNVIDIA_VISIBLE_DEVICES=all"
+
+
+def test_the_order_of_devices_counts_with_their_list() -> None:
+    """Alone it means nothing to us, and sends nobody to another broker."""
+    order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    assert Settings.from_environment(order) == Settings()
+    listed = Settings.from_environment({**order, "CUDA_VISIBLE_DEVICES": "1"})
+    assert listed.visible_devices == "CUDA_VISIBLE_DEVICES=1\nCUDA_DEVICE_ORDER=PCI_BUS_ID"
