@@ -29,7 +29,7 @@ from jupyter_mig.core import actions, events
 from jupyter_mig.core.actions import Action
 from jupyter_mig.core.events import AnyEvent
 from jupyter_mig.core.geometry import Gpu, Identity, Instance
-from jupyter_mig.nvml.port import HardwarePort
+from jupyter_mig.nvml.port import HardwarePort, Warden
 
 log = logging.getLogger(__name__)
 
@@ -130,27 +130,39 @@ class Hardware:
         """Make an instance, and lock it against brokers that hand out what they find."""
         try:
             identity = self.driver.create(action.spec)
-            self._lock_made(action, identity)
+            self._secure(action, identity)
         except Exception as error:  # noqa: BLE001 - every call is answered by one event
             hopeless = isinstance(error, HOPELESS)
             left_there = isinstance(error, errors.DriverError) and error.left_there
             return events.CreateFailed(action.instance_id, text_of(error), hopeless, left_there)
         return events.InstanceCreated(action.instance_id, identity)
 
-    def _lock_made(self, action: actions.CreateInstance, identity: Identity) -> None:
-        """Lock what was just made; another broker may have been faster, then it goes again.
+    def _secure(self, action: actions.CreateInstance, identity: Identity) -> None:
+        """Lock what was just made, and close it to other users. If another broker was faster, or
+        it cannot be closed, it goes again.
 
         Nodes that are still missing cannot be locked by anybody.
         """
         gpu_uuid = action.spec.gpu_uuid
         try:
             self._claims.take(action.instance_id, self.driver.access_paths(gpu_uuid, identity))
-        except errors.InUse as error:
+            self._give_nodes(gpu_uuid, identity, action.owner)
+        except errors.DriverError as error:
+            self._claims.drop(action.instance_id)
             try:
                 self.driver.destroy(gpu_uuid, identity)
             except errors.DriverError:
                 error.left_there = True
             raise
+
+    def _give_nodes(self, gpu_uuid: str, identity: Identity, owner: int) -> None:
+        if isinstance(self.driver, Warden) and self.driver.isolates:
+            self.driver.protect(gpu_uuid, identity, owner)
+
+    def _close_nodes(self, gpu_uuid: str, identity: Identity) -> None:
+        """Before the next tenant: a node stays, with its owner, when its instance is destroyed."""
+        if isinstance(self.driver, Warden) and self.driver.isolates:
+            self.driver.unprotect(gpu_uuid, identity)
 
     def destroy(self, action: actions.DestroyInstance) -> AnyEvent:
         """Destroy an instance. If it is in use, say by whom as far as that can be known.
@@ -159,6 +171,7 @@ class Hardware:
         on its nodes must not be what keeps it from going at the next attempt.
         """
         try:
+            self._close_nodes(action.gpu_uuid, action.identity)
             self.driver.destroy(action.gpu_uuid, action.identity)
         except Exception as error:  # noqa: BLE001 - every call is answered by one event
             self._claims.drop(action.instance_id)
@@ -170,9 +183,10 @@ class Hardware:
         return events.InstanceDestroyed(action.instance_id)
 
     def claim(self, action: actions.ClaimInstance) -> AnyEvent:
-        """Lock an existing instance, then make sure that nobody is on it."""
+        """Lock an existing instance, close it to others, then make sure that nobody is on it."""
         try:
             self._claims.take(action.instance_id, self._nodes(action))
+            self._give_nodes(action.gpu_uuid, action.identity, action.owner)
             occupants = self._occupants(action.gpu_uuid, action.identity)
         except Exception as error:  # noqa: BLE001 - every call is answered by one event
             self._claims.drop(action.instance_id)
@@ -192,7 +206,12 @@ class Hardware:
             log.warning("instance=%s is held without a lock: %s", action.instance_id, error)
 
     def give_back(self, action: actions.ReturnInstance) -> None:
-        """Drop the lock on an instance that stays."""
+        """Close an instance that stays, and drop the lock on it."""
+        try:
+            self._close_nodes(action.gpu_uuid, action.identity)
+        except errors.DriverError as error:
+            # Nobody else gets in either: the next tenant is let in only after it has been closed.
+            log.warning("instance=%s is still its last user's: %s", action.instance_id, error)
         self._claims.drop(action.instance_id)
 
     def occupants(self, action: actions.ObserveOccupants) -> AnyEvent:

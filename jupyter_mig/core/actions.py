@@ -32,18 +32,20 @@ class Action(msgspec.Struct, frozen=True, tag_field="action", tag=True, forbid_u
 
 
 class CreateInstance(Action, frozen=True):
-    """Make an instance exactly there."""
+    """Make an instance exactly there, for ``owner`` alone."""
 
     instance_id: str
     spec: Spec
+    owner: int
 
 
 class ClaimInstance(Action, frozen=True):
-    """Lock an existing instance and make sure that nobody is on it."""
+    """Lock an existing instance for ``owner`` alone and make sure that nobody is on it."""
 
     instance_id: str
     gpu_uuid: str
     identity: Identity
+    owner: int
 
 
 class LockInstance(Action, frozen=True):

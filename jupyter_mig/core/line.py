@@ -84,7 +84,7 @@ def _take_idle(turn: Turn, lease: Lease, name: str, closed: frozenset[str]) -> b
         return False
     place.become(PlaceState.CLAIMING, turn.now)
     _give(turn, lease, place)
-    turn.do(ClaimInstance(place.instance_id, place.spec.gpu_uuid, place.identity))
+    turn.do(ClaimInstance(place.instance_id, place.spec.gpu_uuid, place.identity, lease.owner))
     return True
 
 
@@ -96,7 +96,7 @@ def _make(turn: Turn, lease: Lease, name: str, closed: frozenset[str]) -> bool:
     profile = turn.state.gpus[spec.gpu_uuid].gpu.geometry.by_id[spec.profile_id]
     place = _planned(turn, spec, profile)
     _give(turn, lease, place)
-    turn.do(CreateInstance(place.instance_id, spec))
+    turn.do(CreateInstance(place.instance_id, spec, lease.owner))
     return True
 
 

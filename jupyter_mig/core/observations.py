@@ -170,7 +170,8 @@ def _resolve_claiming(turn: Turn, place: Place, seen: Instance | None) -> None:
         back_in_line(turn, lease, "gone", hopeless=False, extra=turn.rules.failed_patience)
     elif place.identity is not None:
         place.become(PlaceState.CLAIMING, turn.now)
-        turn.do(ClaimInstance(place.instance_id, place.spec.gpu_uuid, place.identity))
+        owner = turn.state.tenant(place).owner
+        turn.do(ClaimInstance(place.instance_id, place.spec.gpu_uuid, place.identity, owner))
 
 
 def gpu_failed(turn: Turn, event: GpuFailed) -> None:

@@ -95,6 +95,22 @@ class HardwarePort(Protocol):
 
 
 @runtime_checkable
+class Warden(Protocol):
+    """Hardware whose device nodes can be given to one user at a time."""
+
+    isolates: bool
+    """Whether that is wanted."""
+
+    def protect(self, gpu_uuid: str, identity: Identity, uid: int) -> None:
+        """Let that user open the instance's nodes, and nobody else. Raises InUse if somebody has
+        one open already; then nobody can.
+        """
+
+    def unprotect(self, gpu_uuid: str, identity: Identity) -> None:
+        """Let nobody open them any more; an instance that is gone is fine."""
+
+
+@runtime_checkable
 class Mirror(Protocol):
     """Hardware that is simulated, so that no kernel can use it: it shows what processes do."""
 

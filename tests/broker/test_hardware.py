@@ -20,6 +20,7 @@ from jupyter_mig.nvml import simulated
 from tests.broker.households import Household, holder_of_pid, household
 
 ONE_G = 19
+ALICE = 1000
 """The profile id of 1g.5gb."""
 
 
@@ -38,7 +39,7 @@ def hands(home: Household, inventory: str = "dynamic", *, offers_unknown: bool =
 def made(home: Household, hardware: Hardware) -> tuple[str, Identity]:
     """A GPU's UUID and an instance just created on it."""
     gpu_uuid = home.node.gpus[0].uuid
-    event = hardware.carry_out(actions.CreateInstance("i1", Spec(gpu_uuid, ONE_G, 6)))
+    event = hardware.carry_out(actions.CreateInstance("i1", Spec(gpu_uuid, ONE_G, 6), ALICE))
     assert isinstance(event, events.InstanceCreated)
     return gpu_uuid, event.identity
 
@@ -62,12 +63,12 @@ def test_a_creation_that_cannot_work_is_hopeless(home: Household) -> None:
     hardware = hands(home)
     spec = Spec(home.node.gpus[0].uuid, ONE_G, 6)
     home.node.inject(simulated.no_permission("nvmlDeviceCreateGpuInstanceWithPlacement"))
-    refused = hardware.carry_out(actions.CreateInstance("i1", spec))
+    refused = hardware.carry_out(actions.CreateInstance("i1", spec, ALICE))
     assert isinstance(refused, events.CreateFailed)
     assert refused.hopeless
     assert refused.error.startswith("no-permission: ")
     home.node.inject(simulated.no_room())
-    full = hardware.carry_out(actions.CreateInstance("i2", spec))
+    full = hardware.carry_out(actions.CreateInstance("i2", spec, ALICE))
     assert isinstance(full, events.CreateFailed)
     assert not full.hopeless
 
@@ -96,7 +97,7 @@ def test_a_gpu_that_is_gone_or_silent_is_a_failure(home: Household) -> None:
 def test_a_bug_in_the_driver_is_an_answer_too(home: Household) -> None:
     """Even what is no DriverError becomes the one event that the ledger waits for."""
     home.driver.close()
-    event = hands(home).carry_out(actions.CreateInstance("i1", Spec("GPU-x", ONE_G, 0)))
+    event = hands(home).carry_out(actions.CreateInstance("i1", Spec("GPU-x", ONE_G, 0), ALICE))
     assert isinstance(event, events.CreateFailed)
 
 
@@ -107,7 +108,7 @@ def test_two_users_brokers_do_not_claim_one_instance(home: Household) -> None:
     seen = mine.carry_out(actions.ObserveGpu(home.node.gpus[0].uuid))
     assert isinstance(seen, events.GpuObserved)
     gpu_uuid, identity = seen.gpu.uuid, seen.instances[0].identity
-    claim = actions.ClaimInstance("i1", gpu_uuid, identity)
+    claim = actions.ClaimInstance("i1", gpu_uuid, identity, ALICE)
     assert home.driver.access_paths(gpu_uuid, identity), "there is nothing to lock"
     assert mine.carry_out(claim) == events.InstanceClaimed("i1")
     assert isinstance(theirs.carry_out(claim), events.ClaimFailed)
@@ -125,7 +126,7 @@ def test_a_broker_that_comes_back_locks_beside_the_kernel(
     seen = back.carry_out(actions.ObserveGpu(home.node.gpus[0].uuid))
     assert isinstance(seen, events.GpuObserved)
     gpu_uuid, identity = seen.gpu.uuid, seen.instances[0].identity
-    claim = actions.ClaimInstance("i1", gpu_uuid, identity)
+    claim = actions.ClaimInstance("i1", gpu_uuid, identity, ALICE)
     again = actions.LockInstance("i1", gpu_uuid, identity)
     (node, *_) = home.driver.access_paths(gpu_uuid, identity)
     with node.open() as kernel:
@@ -149,7 +150,7 @@ def test_an_instance_that_somebody_uses_is_not_claimed(home: Household) -> None:
     hardware = hands(home, "static")
     seen = hardware.carry_out(actions.ObserveGpu(home.node.gpus[0].uuid))
     assert isinstance(seen, events.GpuObserved)
-    claim = actions.ClaimInstance("i1", seen.gpu.uuid, seen.instances[0].identity)
+    claim = actions.ClaimInstance("i1", seen.gpu.uuid, seen.instances[0].identity, ALICE)
     with home.node.cuda_client(uuid):
         assert isinstance(hardware.carry_out(claim), events.ClaimFailed)
     (node, *_) = home.driver.access_paths(claim.gpu_uuid, claim.identity)
@@ -198,7 +199,7 @@ def test_what_one_broker_makes_another_does_not_hand_out(home: Household) -> Non
     """It is locked from when it is made until it is gone, and whoever looks counts it as taken."""
     maker, finder = hands(home), hands(home, "static")
     gpu_uuid, identity = made(home, maker)
-    claim = actions.ClaimInstance("i9", gpu_uuid, identity)
+    claim = actions.ClaimInstance("i9", gpu_uuid, identity, ALICE)
     refused = finder.carry_out(claim)
     assert isinstance(refused, events.ClaimFailed)
     assert refused.error.startswith("in-use: The slice cannot be locked")
@@ -220,18 +221,18 @@ def test_an_instance_grabbed_while_it_was_made_goes_again(
 
     def grabbed(spec: Spec) -> Identity:
         identity = create(spec)
-        claim = actions.ClaimInstance("i9", gpu_uuid, identity)
+        claim = actions.ClaimInstance("i9", gpu_uuid, identity, ALICE)
         assert finder.carry_out(claim) == events.InstanceClaimed("i9")
         return identity
 
     monkeypatch.setattr(home.driver, "create", grabbed)
-    answer = maker.carry_out(actions.CreateInstance("i1", Spec(gpu_uuid, ONE_G, 6)))
+    answer = maker.carry_out(actions.CreateInstance("i1", Spec(gpu_uuid, ONE_G, 6), ALICE))
     assert isinstance(answer, events.CreateFailed)
     assert (answer.hopeless, answer.left_there) == (False, False)
     assert home.instances == 0
     finder.carry_out(actions.ReturnInstance("i9", gpu_uuid, Identity(0)))
     home.node.inject(simulated.in_use(times=None))
-    answer = maker.carry_out(actions.CreateInstance("i1", Spec(gpu_uuid, ONE_G, 6)))
+    answer = maker.carry_out(actions.CreateInstance("i1", Spec(gpu_uuid, ONE_G, 6), ALICE))
     assert isinstance(answer, events.CreateFailed)
     assert answer.left_there, "it is there, and ours to destroy"
     assert home.instances == 1

@@ -36,7 +36,7 @@ def lease_in(state: LeaseState) -> Story:
 def test_request_to_grant() -> None:
     """An empty GPU: the instance is made at the chosen place, then the slice is granted."""
     story = Story(A100)
-    assert story.ask("a", "3g.20gb") == [actions.CreateInstance("i2", Spec("GPU-0", 9, 4))]
+    assert story.ask("a", "3g.20gb") == [actions.CreateInstance("i2", Spec("GPU-0", 9, 4), owner=1000)]
     assert story.answer() == [actions.Grant("a")]
     assert story.state("a") is LeaseState.GRANTED
 

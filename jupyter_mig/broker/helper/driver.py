@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from jupyter_mig import errors
@@ -53,7 +54,8 @@ class HelpedDriver:
 
     def unprotect(self, gpu_uuid: str, identity: Identity) -> None:
         """Let nobody open them any more."""
-        self._hands.ask(verbs.Unprotect(self._place(gpu_uuid), identity.gi_id), verbs.Done)
+        with suppress(errors.NotFound):
+            self._hands.ask(verbs.Unprotect(self._place(gpu_uuid), identity.gi_id), verbs.Done)
 
     def occupants(self, gpu_uuid: str, identity: Identity) -> tuple[int, ...]:
         """The pids NVML lists on the instance."""
