@@ -64,6 +64,11 @@ class Exported(msgspec.Struct, frozen=True):
         return seen or one.life_seconds > SETTLED_SECONDS
 
 
+NO_EXPORTER = Exported(
+    problem=f"this GPU tells the utilization of its slices through DCGM only: set {VARIABLE}"
+)
+
+
 class Exporter:
     """The exporter at an address such as ``http://127.0.0.1:9400/metrics``. Used on one loop."""
 

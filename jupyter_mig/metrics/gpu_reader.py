@@ -10,8 +10,8 @@ from typing import TypeVar
 import msgspec
 
 from jupyter_mig.core.geometry import Identity
-from jupyter_mig.errors import JupyterMigError, NotSupported
-from jupyter_mig.metrics.exporter import Exported
+from jupyter_mig.errors import JupyterMigError, NoPermission, NotSupported
+from jupyter_mig.metrics.exporter import NO_EXPORTER, Exported
 from jupyter_mig.metrics.meter import Meter
 from jupyter_mig.metrics.readings import (
     NVML,
@@ -88,6 +88,10 @@ class GpuReader:
         except NotSupported:
             if identity.is_gpu:
                 return sensible({"graphics": self._meter.busy_percent(one.gpu_uuid)}, NVML)
+            return exported.utilization(one, self._clock())
+        except NoPermission:  # the counters may be kept from this user; DCGM has them as root
+            if exported is NO_EXPORTER:
+                raise
             return exported.utilization(one, self._clock())
 
 

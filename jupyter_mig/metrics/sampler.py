@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from jupyter_mig.metrics.exporter import VARIABLE, Exported, Exporter
+from jupyter_mig.metrics.exporter import NO_EXPORTER, Exported, Exporter
 from jupyter_mig.metrics.gpu_reader import GpuPass, GpuReader, nothing_of
 from jupyter_mig.metrics.history import History, Point
 from jupyter_mig.metrics.meter import Meter
@@ -22,9 +22,6 @@ PATIENCE_SECONDS = 5.0
 """How long a GPU is waited for. Making an instance on it takes less."""
 
 NO_ANSWER = NotAvailable("the driver does not answer")
-NO_EXPORTER = Exported(
-    problem=f"this GPU tells the utilization of its slices through DCGM only: set {VARIABLE}"
-)
 
 
 class Sampler:

@@ -14,6 +14,7 @@ import pynvml
 from jupyter_mig import errors
 from jupyter_mig.nvml.facts import Device
 from jupyter_mig.nvml.raw import call
+from jupyter_mig.nvml.translation import FUNCTION_NOT_FOUND
 
 Sample = NewType("Sample", object)
 """Memory of NVML's with the counters at one moment; to be freed before the session ends."""
@@ -28,8 +29,15 @@ METRICS = {
 
 
 def supported(gpu: Device) -> bool:
-    """Whether the GPU has the counters. Those without say so with success."""
-    return bool(call("nvmlGpmQueryDeviceSupport", gpu).isSupportedDevice)
+    """Whether the GPU has the counters, and the driver can read them. Those without say so with
+    success.
+    """
+    try:
+        return bool(call("nvmlGpmQueryDeviceSupport", gpu).isSupportedDevice)
+    except errors.DriverError as error:
+        if error.code == FUNCTION_NOT_FOUND:  # a driver from before Hopper
+            return False
+        raise
 
 
 def sample(gpu: Device, gi_id: int | None) -> Sample:

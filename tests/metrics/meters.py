@@ -7,11 +7,13 @@ from itertools import count
 from threading import Event
 
 from jupyter_mig.core.geometry import Identity
-from jupyter_mig.errors import GpuLost, NotSupported
+from jupyter_mig.errors import DriverError, GpuLost, NotSupported
 from jupyter_mig.metrics.subjects import Slice, Subjects
 
 LOST = 2
 """The GI id of an instance whose GPU fell off the bus."""
+
+WITHOUT_COUNTERS = NotSupported("no counters")
 
 WEDGED = 4
 """The GI id of an instance whose GPU answers only when it may."""
@@ -31,9 +33,10 @@ class Clock:
 class Meter:
     """Counts what it is asked; answers once it may."""
 
-    def __init__(self, *, counts: bool = True) -> None:
+    def __init__(self, refusal: DriverError | None = None) -> None:
+        """``refusal`` is why there are no counters."""
         self.asked = 0
-        self.counts = counts
+        self.refusal = refusal
         self.kept: dict[int, Identity] = {}
         self.percent: dict[str, float] = {"sm": 50.0, "graphics": 60.0}
         self.used = 1
@@ -60,8 +63,8 @@ class Meter:
     def keep_counters(self, gpu_uuid: str, identity: Identity) -> int:
         """A new number."""
         self._answer(identity.gi_id)
-        if not self.counts:
-            raise NotSupported("no counters")
+        if self.refusal is not None:
+            raise self.refusal
         number = next(self._numbers)
         self.kept[number] = identity
         return number

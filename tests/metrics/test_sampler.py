@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from jupyter_mig.core.geometry import Identity
+from jupyter_mig.errors import NoPermission
 from jupyter_mig.metrics.exporter import Exporter
 from jupyter_mig.metrics.readings import (
     GpuReadings,
@@ -20,7 +21,7 @@ from jupyter_mig.metrics.readings import (
 from jupyter_mig.metrics.sampler import FRESH_SECONDS, Sampler
 from jupyter_mig.metrics.subjects import Slice
 from jupyter_mig.metrics.windows import FIRST_LOOK
-from tests.metrics.meters import LOST, WEDGED, Clock, Meter, leased, of
+from tests.metrics.meters import LOST, WEDGED, WITHOUT_COUNTERS, Clock, Meter, leased, of
 
 TWO = of(leased(1), leased(3))
 
@@ -64,16 +65,27 @@ async def test_nonsense_is_not_available() -> None:
 
 async def test_a_gpu_without_counters_says_what_to_set() -> None:
     """Where no dcgm-exporter is configured."""
-    readings, _ = await Sampler(Meter(counts=False)).readings(TWO)
+    readings, _ = await Sampler(Meter(WITHOUT_COUNTERS)).readings(TWO)
     utilization = readings.slices[0].utilization
     assert isinstance(utilization, NotAvailable)
     assert "JUPYTER_MIG_DCGM_EXPORTER" in utilization.reason
     assert readings.slices[0].memory == Memory(1, 100)
 
 
+async def test_counters_that_are_kept_from_us_are_told_so() -> None:
+    """Unless there is a dcgm-exporter to ask instead."""
+    meter = Meter(NoPermission("NVML says: Insufficient Permissions"))
+    (one,) = (await Sampler(meter).readings(of(leased())))[0].slices
+    assert one.utilization == NotAvailable("NVML says: Insufficient Permissions")
+    exporter = Exporter("nowhere")
+    (one,) = (await Sampler(meter, exporter).readings(of(leased())))[0].slices
+    assert isinstance(one.utilization, NotAvailable)
+    assert "JUPYTER_MIG_DCGM_EXPORTER" in one.utilization.reason
+
+
 async def test_a_whole_gpu_without_counters_has_the_drivers_number() -> None:
     """Without MIG there is one, unless that is nonsense."""
-    meter, clock = Meter(counts=False), Clock()
+    meter, clock = Meter(WITHOUT_COUNTERS), Clock()
     whole = of(Slice("g", "GPU-1", Identity.of_gpu("GPU-1"), "lease", 10))
     sampler = Sampler(meter, clock=clock)
     (one,) = (await sampler.readings(whole))[0].slices
@@ -86,7 +98,7 @@ async def test_a_whole_gpu_without_counters_has_the_drivers_number() -> None:
 async def test_an_exporter_that_does_not_answer_takes_nothing_down() -> None:
     """Its reason stands where utilization would; memory is there."""
     exporter = Exporter("http://127.0.0.1:9/metrics")
-    (one,) = (await Sampler(Meter(counts=False), exporter).readings(of(leased())))[0].slices
+    (one,) = (await Sampler(Meter(WITHOUT_COUNTERS), exporter).readings(of(leased())))[0].slices
     assert isinstance(one.utilization, NotAvailable)
     assert one.utilization.reason.startswith("dcgm-exporter at http://127.0.0.1:9/metrics: ")
     assert one.memory == Memory(1, 100)

@@ -38,7 +38,7 @@ PICTURE = Picture(
 
 
 def test_the_page() -> None:
-    """GPUs to scale, memory in use by slice and how busy it is, reasons where there is none, who waits."""
+    """GPUs to scale, what each slice does, reasons where that is not known, who waits."""
     assert list(lines(PICTURE, Terminal(80))) == [
         "SIMULATED NVIDIA GPUs: no hardware is used",
         "simulated:x, broker pid 4711",
