@@ -62,9 +62,7 @@ class _LeaseRoute(Route):
         if lease.state in _UNDECIDED:
             raise errors.NoRoom(f"Lease {lease_id} has no slice yet: it is {lease.state.value}.")
         if lease.state not in USABLE:
-            raise self.refusals().of(lease) or errors.LeaseEnded(
-                f"Lease {lease_id} is over.", next_step="Start the kernel again."
-            )
+            raise self.refusals().of(lease) or errors.LeaseEnded(f"Lease {lease_id} is over.")
         return lease
 
     async def _end_if_taken(self, lease: Lease, *ours: int) -> None:

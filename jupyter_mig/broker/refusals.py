@@ -2,6 +2,8 @@
 
 First line: what happened. Second: what is free now. Third: what to do, naming which of the
 asker's own kernels are in the way. All of it is rendered here, at the moment it is asked for.
+Where asking again is all that can be done, the third is left to who asked: he starts a kernel, or
+runs a command.
 """
 
 from __future__ import annotations
@@ -89,16 +91,12 @@ class Refusals:
 
     def cancelled(self, lease: Lease) -> errors.JupyterMigError:
         """Somebody took the request back."""
-        return errors.Cancelled(
-            f"The request for {plain(lease.size, _SIZE)} was taken back.",
-            next_step="Start the kernel again if you still want it.",
-        )
+        return errors.Cancelled(f"The request for {plain(lease.size, _SIZE)} was taken back.")
 
     def holder_left(self, lease: Lease) -> errors.JupyterMigError:
         """Nobody was left to want it."""
         return errors.LeaseEnded(
-            f"The {plain(lease.size, _SIZE)} slice was given back: its processes had ended.",
-            next_step="Start the kernel again.",
+            f"The {plain(lease.size, _SIZE)} slice was given back: its processes had ended."
         )
 
     def lost(self, lease: Lease) -> errors.JupyterMigError:
@@ -107,14 +105,12 @@ class Refusals:
             f"The {plain(lease.size, _SIZE)} slice is gone from its GPU.",
             situation="It was removed, the GPU was reset, or somebody else got it while your broker"
             " was dead.",
-            next_step="Start the kernel again to get another.",
         )
 
     def rebooted(self, lease: Lease) -> errors.JupyterMigError:
         """Instances do not outlive a reboot."""
         return errors.LeaseEnded(
-            f"The {plain(lease.size, _SIZE)} slice ended with a restart of the machine.",
-            next_step="Start the kernel again.",
+            f"The {plain(lease.size, _SIZE)} slice ended with a restart of the machine."
         )
 
     def _free_now(self, owner: int) -> str:

@@ -25,7 +25,7 @@ from jupyter_mig.cli.terminal import of
 from jupyter_mig.client import Client, Settings, place
 from jupyter_mig.client.locks import lock
 from jupyter_mig.client.starter import Starter
-from jupyter_mig.errors import LeaseEnded
+from jupyter_mig.errors import Cancelled, LeaseEnded
 from jupyter_mig.kernels.environment import with_slice
 from jupyter_mig.wire.messages import LeaseRequest, LeaseView
 
@@ -78,6 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         file = find(command[0], os.environ)
         become(file, command, environment(request))
+    except (Cancelled, LeaseEnded) as error:
+        error.next_step = error.next_step or "Run the command again to get another slice."
+        raise
     except CannotRun as problem:
         print(f"jupyter mig: {problem}", file=sys.stderr)
         return problem.status

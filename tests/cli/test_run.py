@@ -89,6 +89,21 @@ async def test_signals_are_the_commands(mig: CommandLine, client: Client, name: 
         assert process.wait(30) == 9
 
 
+async def test_a_request_taken_back_says_how_to_ask_again(
+    mig: CommandLine, client: Client, full: None
+) -> None:
+    """Somebody releases it while it waits: it is a command that may be run again, not a kernel."""
+    with started(mig, *RUN, "cat") as process:
+        lease = await lease_in(client, "waiting", "cat")
+        await client.release(lease.lease_id)
+        said = process.communicate(timeout=30)[1].splitlines()
+    assert said[-2:] == [
+        "jupyter mig: The request for 7g.40gb was taken back.",
+        "Run the command again to get another slice.",
+    ]
+    assert process.returncode == Exit.REFUSED
+
+
 async def test_death_by_a_signal_is_death_by_a_signal(mig: CommandLine, client: Client) -> None:
     """A shell makes 128+N of it."""
     with started(mig, *RUN, "cat") as process:

@@ -37,6 +37,13 @@ def test_every_error_can_be_shown(kind: type[errors.JupyterMigError]) -> None:
     assert (refusal.reason or "").replace(" ", "").isalpha()
 
 
+@pytest.mark.parametrize("kind", [errors.Cancelled, errors.LeaseEnded])
+def test_what_is_over_says_how_to_begin_again(kind: type[errors.JupyterMigError]) -> None:
+    """The broker does not know what its slices are for; what it does say stands."""
+    assert str(StartRefused(kind("It is over."))).startswith("It is over.\nStart the kernel again")
+    assert str(StartRefused(kind("It is over.", next_step="Wait."))) == "It is over.\nWait."
+
+
 SLICE = SliceView("MIG-1", "1g.5gb", 5 << 30, 14, "GPU-1", 0, "NVIDIA A100", 7)
 
 
