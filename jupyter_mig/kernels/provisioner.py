@@ -100,6 +100,9 @@ class MIGProvisioner(LocalProvisioner):
     waiting_since: float | None = None
     """When the wait for a slice under way began, on the monotonic clock. None: no wait."""
 
+    died = False
+    """Whether Jupyter gave the kernel up, after so many deaths."""
+
     parent: Any
 
     _start: asyncio.Task[Any] | None = None
@@ -296,6 +299,7 @@ class MIGProvisioner(LocalProvisioner):
         self.parent.add_restart_callback(self._given_up, "dead")
 
     def _given_up(self) -> None:
+        self.died = True
         self._release_task = asyncio.ensure_future(self._release())
 
     # ---- failing

@@ -17,9 +17,10 @@ from traitlets.config import Config
 
 from jupyter_mig.client import Client, Settings
 from jupyter_mig.kernels.picker import MIGPicker
-from jupyter_mig.server.handlers import HANDLERS, OVERVIEW, SETTING, SWITCHES
+from jupyter_mig.server.handlers import HANDLERS, HISTORY, OVERVIEW, SETTING, SWITCHES
 from jupyter_mig.server.logging import RefusalsInOneLine
-from jupyter_mig.server.overview import MIGOverview
+from jupyter_mig.server.newsroom import MIGNews
+from jupyter_mig.server.overview import MIGOverview, Shared
 from jupyter_mig.server.sizes import MIGSizes
 from jupyter_mig.server.starts import MIGStarts
 from jupyter_mig.server.switches import MIGSwitches
@@ -51,14 +52,18 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
     client = Client(Settings.from_environment(os.environ))
     starts = MIGStarts(parent=serverapp, client=client)
     sizes = MIGSizes(parent=serverapp, client=client, picker=_picker(serverapp))
+    overview = MIGOverview(client)
+    news = MIGNews(parent=serverapp, client=client, overview=overview)
     web_app: Any = serverapp.web_app
     web_app.settings[SETTING] = starts
-    web_app.settings[OVERVIEW] = MIGOverview(client)
+    web_app.settings[OVERVIEW] = overview
+    web_app.settings[HISTORY] = Shared(client.history)
     web_app.settings[SWITCHES] = MIGSwitches(parent=serverapp, client=client)
     base = url_path_join(serverapp.base_url, "jupyter-mig")
     web_app.add_handlers(".*$", [(url_path_join(base, route), each) for route, each in HANDLERS])
     serverapp.io_loop.add_callback(sizes.start)
     serverapp.io_loop.add_callback(starts.watch)
+    serverapp.io_loop.add_callback(news.watch)
     atexit.register(client.close)
 
 

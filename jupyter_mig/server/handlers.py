@@ -11,16 +11,17 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
 from jupyter_mig.errors import JupyterMigError
-from jupyter_mig.server.overview import MIGOverview
+from jupyter_mig.server.overview import MIGOverview, Shared
 from jupyter_mig.server.starts import MIGStarts
 from jupyter_mig.server.switches import MIGSwitches, SwitchFailed
 from jupyter_mig.server.targets import SizeRequest
 from jupyter_mig.wire import codec
-from jupyter_mig.wire.messages import ErrorBody
+from jupyter_mig.wire.messages import ErrorBody, HistoryView
 
 SETTING = "jupyter_mig_starts"
 OVERVIEW = "jupyter_mig_overview"
 SWITCHES = "jupyter_mig_switches"
+HISTORY = "jupyter_mig_history"
 
 
 class MIGHandler(APIHandler):
@@ -80,6 +81,17 @@ class OverviewHandler(MIGHandler):
         await self.answer(self.overview.now())
 
 
+class HistoryHandler(MIGHandler):
+    """``history``: the last minutes of the user's slices; shared by tabs, as the overview is."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer the ``HistoryView``."""
+        history: Shared[HistoryView] = self.settings[HISTORY]
+        await self.answer(history.now())
+
+
 class StartHandler(MIGHandler):
     """``leases/KERNEL_ID``: a kernel that waits for its slice."""
 
@@ -122,6 +134,7 @@ HANDLERS: list[tuple[str, type[MIGHandler]]] = [
     (r"api/node", NodeHandler),
     (r"api/leases", LeasesHandler),
     (r"api/overview", OverviewHandler),
+    (r"api/history", HistoryHandler),
     (r"api/leases/(\w+-\w+-\w+-\w+-\w+)", StartHandler),
     (r"api/kernels/(\w+-\w+-\w+-\w+-\w+)/size", SizeHandler),
 ]

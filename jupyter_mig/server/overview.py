@@ -1,15 +1,19 @@
-"""Everything a front end shows, in one answer that all its tabs share."""
+"""Everything a front end shows, in answers that all its tabs share."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
 
 import msgspec
 
 from jupyter_mig.client import Client
 from jupyter_mig.errors import JupyterMigError
 from jupyter_mig.wire.messages import LeaseView, NodeView, ReadingsView
+
+View = TypeVar("View")
 
 FRESH_SECONDS = 0.5
 """How old an answer may be: tabs that ask at about the same time cost one pass."""
@@ -26,22 +30,22 @@ class OverviewView(msgspec.Struct, frozen=True):
     readings_not_available: str = ""
 
 
-class MIGOverview:
-    """Asks the broker, once for all who ask meanwhile."""
+class Shared(Generic[View]):
+    """An answer of the broker's that is asked for once for all who want it meanwhile."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._asking: asyncio.Future[OverviewView] | None = None
+    def __init__(self, ask: Callable[[], Awaitable[View]]) -> None:
+        self._ask = ask
+        self._asking: asyncio.Future[View] | None = None
         self._asked_at = 0.0
 
     def forget(self) -> None:
         """Ask anew next time: something was changed."""
         self._asking = None
 
-    async def now(self) -> OverviewView:
-        """The overview, at most :data:`FRESH_SECONDS` old. Raises what the broker's client does."""
+    async def now(self, oldest_seconds: float = FRESH_SECONDS) -> View:
+        """The answer, at most that old. Raises what the broker's client does."""
         asking = self._asking
-        if asking is None or (asking.done() and self._age() > FRESH_SECONDS):
+        if asking is None or (asking.done() and self._age() > oldest_seconds):
             asking = self._asking = asyncio.ensure_future(self._ask())
             self._asked_at = time.monotonic()
         # One tab that goes away must not take the answer from the others.
@@ -50,7 +54,15 @@ class MIGOverview:
     def _age(self) -> float:
         return time.monotonic() - self._asked_at
 
-    async def _ask(self) -> OverviewView:
+
+class MIGOverview(Shared[OverviewView]):
+    """The overview."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(self._all)
+        self._client = client
+
+    async def _all(self) -> OverviewView:
         node, leases = await asyncio.gather(self._client.node(), self._client.leases())
         try:
             return OverviewView(node, leases, await self._client.readings())

@@ -227,7 +227,7 @@ async def test_sigterm_in_the_middle(user: Home) -> None:
     async with serving(user) as server:
         session = (await server.start_session(WHOLE)).body
         old = session["kernel"]["id"]
-        await server.lease_in(old, "bound")
+        await server.run(old, "1")
         change = asyncio.ensure_future(resize(server, old, "2g.10gb"))
 
         async def begun() -> bool:
@@ -236,7 +236,7 @@ async def test_sigterm_in_the_middle(user: Home) -> None:
         await until(begun, "for the change to have begun")
         assert await asyncio.to_thread(server.stop) == 0
         change.cancel()
-        assert "Traceback" not in server.log()
+        assert "Traceback" not in server.log(), server.log()
     await user.empty()
 
 

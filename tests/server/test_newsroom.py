@@ -1,0 +1,129 @@
+"""Events on a real server's bus, as JupyterLab listens to them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+from tests.server.servers import PATIENCE_SECONDS, TOKEN, Home, Server, serving
+
+SMALL = "python3-mig-1g.5gb"
+WHOLE = "python3-mig-7g.40gb"
+OFTEN = "--MIGNews.watch_seconds=0.2"
+OURS = "urn:jupyter-mig:slice:v1"
+
+
+class Listener:
+    """What JupyterLab's event manager is."""
+
+    def __init__(self, connection: WebSocketClientConnection) -> None:
+        self._socket = connection
+
+    async def next(self) -> dict[str, Any]:
+        """The next event of ours."""
+        return await asyncio.wait_for(self._next(), PATIENCE_SECONDS)
+
+    async def _next(self) -> dict[str, Any]:
+        while True:
+            message = await self._socket.read_message()
+            assert message is not None, "the server closed the events socket"
+            event: dict[str, Any] = json.loads(message)
+            if event["schema_id"] == OURS:
+                return event
+
+
+@asynccontextmanager
+async def listening(server: Server) -> AsyncIterator[Listener]:
+    """A listener on the server's bus."""
+    address = f"{server.url.replace('http', 'ws')}/api/events/subscribe"
+    request = HTTPRequest(address, headers={"Authorization": f"token {TOKEN}"})
+    connection = await websocket_connect(request)
+    try:
+        yield Listener(connection)
+    finally:
+        connection.close()
+
+
+async def test_a_wait_its_end_and_nothing_else(user: Home) -> None:
+    """Told once each, and not that its user shut the other kernel down."""
+    async with serving(user, OFTEN) as server, listening(server) as listener:
+        running = await server.start(WHOLE)
+        await server.lease_in(running, "bound")
+        waiting = (await server.start_session(SMALL, "train.ipynb")).body["kernel"]["id"]
+        event = await listener.next()
+        assert (event["kind"], event["kernel_id"]) == ("waiting", waiting)
+        assert (event["place"], event["size"]) == (1, "1g.5gb")
+        await server.ask("DELETE", f"api/kernels/{running}")
+        event = await listener.next()
+        assert (event["kind"], event["kernel_id"]) == ("granted", waiting)
+        assert event["lease_id"] == (await server.lease_in(waiting, "bound")).lease_id
+
+
+async def test_a_refused_start(user: Home) -> None:
+    """Also of a kernel to which no front end is connected."""
+    options = (OFTEN, "--MIGProvisioner.patience_seconds=0")
+    async with serving(user, *options) as server, listening(server) as listener:
+        await server.lease_in(await server.start(WHOLE), "bound")
+        refused = await server.start(SMALL)
+        event = await listener.next()
+        assert (event["kind"], event["kernel_id"]) == ("refused", refused)
+        assert event["message"].startswith("No 1g.5gb slice is free")
+        assert "or wait" in event["next_step"]
+
+
+async def test_an_idle_and_a_lost_slice(user: Home) -> None:
+    """Idle: it says what is held. Lost: given back under the kernel's feet."""
+    options = (OFTEN, "--MIGNews.idle_minutes=0.02")
+    async with serving(user, *options) as server, listening(server) as listener:
+        kernel = (await server.start_session(SMALL, "train.ipynb")).body["kernel"]["id"]
+        await server.pid(kernel)
+        event = await listener.next()
+        assert (event["kind"], event["kernel_id"]) == ("idle", kernel)
+        assert event["idle_seconds"] >= 1.2
+        lease = await server.lease_in(kernel, "bound")
+        await user.client.release(lease.lease_id)
+        while event["kind"] == "idle":
+            event = await listener.next()
+        assert (event["kind"], event["lease_id"]) == ("released", lease.lease_id)
+
+
+async def test_a_kernel_that_dies_for_good(user: Home) -> None:
+    """Nobody asked for that; its slice is free again."""
+    options = (OFTEN, "--KernelRestarter.restart_limit=1", "--KernelRestarter.time_to_dead=0.2")
+    async with serving(user, *options) as server, listening(server) as listener:
+        kernel = await server.start(SMALL)
+        for _ in range(2):
+            lease = await server.lease_in(kernel, "bound")
+            assert lease.kernel_pid is not None
+            os.kill(lease.kernel_pid, signal.SIGKILL)
+            await server.lease_in(kernel, "orphaned")
+        event = await listener.next()
+        assert (event["kind"], event["lease_id"]) == ("released", lease.lease_id)
+        assert "died for good" in event["message"]
+        await server.gone(kernel)
+
+
+async def test_without_slices_nothing_is_asked(user: Home) -> None:
+    """A server whose kernels have none leaves the broker to itself."""
+    async with serving(user, OFTEN) as server:
+        broker = await user.broker_pid()
+        await server.run(await server.start("python3"), "print(1)")
+        os.kill(broker, signal.SIGKILL)
+        # A question would have it started again within the 0.2 s in which it looks.
+        await server.run(await server.start("python3"), "import time; time.sleep(1)")
+        assert not _lives(user)
+
+
+def _lives(user: Home) -> bool:
+    """Whether a broker listens; asked without starting one."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(user.client.socket)) == 0
