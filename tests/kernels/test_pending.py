@@ -23,6 +23,15 @@ def here(user: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
     return user
 
 
+def kernels_of(user: Home, *, pending_kernels: bool) -> AsyncMultiKernelManager:
+    """Jupyter's manager of many kernels. Told no place, it keeps connection files where we are, and
+    a run that is killed would leave them in somebody's checkout.
+    """
+    return AsyncMultiKernelManager(
+        use_pending_kernels=pending_kernels, connection_dir=str(user.runtime)
+    )
+
+
 async def test_a_start_is_listed_by_another_entry_while_it_waits_and_not_if_it_fails() -> None:
     """By its own again afterwards, so that stopping the kernel waits for its launch as usual."""
     start: asyncio.Future[None] = asyncio.Future()
@@ -49,7 +58,7 @@ async def test_a_start_that_waits_in_line_is_given_up_at_once(
 ) -> None:
     """By stopping all kernels; the list of kernels is empty then, and so is the line."""
     other = await here.client.acquire(LeaseRequest("other", "7g.40gb"))
-    kernels = AsyncMultiKernelManager(use_pending_kernels=pending_kernels)
+    kernels = kernels_of(here, pending_kernels=pending_kernels)
     starting = asyncio.ensure_future(kernels.start_kernel(kernel_name="whole"))
 
     async def in_line() -> bool:
@@ -73,7 +82,7 @@ async def test_a_start_that_waits_in_line_is_given_up_at_once(
 
 async def test_a_start_that_does_not_wait_is_let_finish(here: Home) -> None:
     """As with the stock provisioner: the kernel runs, then it is stopped."""
-    kernels = AsyncMultiKernelManager(use_pending_kernels=True)
+    kernels = kernels_of(here, pending_kernels=True)
     kernel = kernels.get_kernel(await kernels.start_kernel(kernel_name="whole"))
     await kernels.shutdown_all(now=True)
     await asyncio.wait_for(kernel.ready, 10)  # type: ignore[arg-type]
