@@ -29,7 +29,8 @@ class CannotRun(Exception):
 def find(name: str, environ: Mapping[str, str]) -> Path:
     """The file that a command means, looked up on ``PATH``; raises :class:`CannotRun`."""
     folders = [""] if "/" in name else environ.get("PATH", os.defpath).split(os.pathsep)
-    there = [path for folder in folders if (path := Path(folder, name)).is_file()]
+    # Not Path.is_file: it raises where a folder may not be entered.
+    there = [path for folder in folders if os.path.isfile(path := Path(folder, name))]  # noqa: PTH113
     runnable = next((path for path in there if os.access(path, os.X_OK)), None)
     if runnable is not None:
         return runnable

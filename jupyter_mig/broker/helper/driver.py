@@ -90,11 +90,14 @@ class HelpedDriver:
         return self._own.temperature_celsius(gpu_uuid)
 
     def access_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
-        """The device nodes a CUDA program opens to use the instance."""
-        return self._own.access_paths(gpu_uuid, identity)
+        """None: they are the helper's to look at, and to lock there is nothing, as a node with a
+        system broker has no other.
+        """
+        del gpu_uuid, identity
+        return ()
 
     def lock_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
-        """None: a node has one system broker, and it keeps agents away."""
+        """None, as above."""
         del gpu_uuid, identity
         return ()
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from jupyter_mig import errors
-from jupyter_mig.broker.helper import line
+from jupyter_mig.broker.helper import line, verbs
 from jupyter_mig.broker.helper.driver import HelpedDriver
 from jupyter_mig.broker.helper.hands import Hands
 from jupyter_mig.broker.helper.helper import Helper
@@ -108,12 +108,15 @@ class SystemBroker(msgspec.Struct, frozen=True):
 
     async def _serve(self, premises: Premises, end: socket.socket | None) -> None:
         own = self.configuration
-        driver = self._open_driver()
-        if end is not None:
-            driver = HelpedDriver(driver, Hands(end), isolates=own.isolation)
+        driver = self._open_driver() if end is None else self._helped(Hands(end))
         broker = Broker(premises, driver, own.inventories, Everybody(), own.rules, own.settings)
         log.info("The node's broker: socket=%s isolation=%s", own.socket, own.isolation)
         await broker.serve(_for_ever)
+
+    def _helped(self, hands: Hands) -> HelpedDriver:
+        """With the helper's help; once it is ready, for it may have to lay out a simulated node."""
+        hands.ask(verbs.Describe(), verbs.Described)
+        return HelpedDriver(self._open_driver(), hands, isolates=self.configuration.isolation)
 
     def _open_driver(self) -> HardwarePort:
         return open_driver(

@@ -2,8 +2,8 @@
 
 ``ROOT/proc/driver/nvidia/capabilities`` has a text file for each capability, ``ROOT/dev`` a node
 for each GPU and ``ROOT/dev/nvidia-caps`` one for each capability (MIG user guide, "Device Nodes and
-Capabilities"). The nodes are regular files: a device node without its driver cannot be opened,
-these can, and locked, and given to a user.
+Capabilities"). The nodes are regular files, unless devices are asked for: a device node without its
+driver cannot be opened, files can, and locked, and given to a user.
 
 Files come and go with the instances. What an administrator changed in one (``DeviceFileModify``,
 owner, mode) stays as long as its instance does.
@@ -11,6 +11,8 @@ owner, mode) stays as long as its instance does.
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +26,9 @@ NODES = Path("dev/nvidia-caps")
 _FIRST_INSTANCE = 3
 _PER_GPU = 135
 _PER_GPU_INSTANCE = 9
+_NOBODYS_MAJOR = 240
+"""Of the numbers for local use (the kernel's devices.txt)."""
+
 _FOR_ALL = 0o444
 _FOR_OWNER = 0o400
 _GPU_NODE = 0o666
@@ -38,7 +43,8 @@ class _Capability(NamedTuple):
 class CapabilityTree:
     """The tree under one root."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, devices: bool = False) -> None:
+        self._make_node = _ensure_device if devices else _ensure_file
         self._files = root / CAPABILITIES
         self._nodes = root / NODES
         self._devices = root / "dev"
@@ -46,7 +52,7 @@ class CapabilityTree:
     def follow(self, silicon: Silicon) -> None:
         """Make the tree show what is there now."""
         for folder in (self._files, self._nodes):
-            folder.mkdir(parents=True, exist_ok=True)
+            _ensure_folder(folder)
         for name in ("nvidiactl", "nvidia-uvm", *_gpu_nodes(silicon)):
             _ensure(self._devices / name, _GPU_NODE)
         wanted = tuple(_capabilities(silicon))
@@ -60,14 +66,14 @@ class CapabilityTree:
 
     def _add(self, capability: _Capability) -> None:
         file = self._files / capability.file
-        file.parent.mkdir(parents=True, exist_ok=True)
+        _ensure_folder(file.parent)
         text = (
             f"DeviceFileMinor: {capability.minor}\n"
             f"DeviceFileMode: {capability.mode}\n"
             "DeviceFileModify: 1\n"
         )
         _ensure(file, capability.mode, text)
-        _ensure(self._nodes / _node(capability), capability.mode)
+        self._make_node(self._nodes / _node(capability), capability)
 
     def _remove_all_but(self, wanted: tuple[_Capability, ...]) -> None:
         files = {self._files / one.file for one in wanted}
@@ -120,6 +126,24 @@ def _ensure(path: Path, mode: int, text: str = "") -> None:
     if not path.exists():
         path.write_text(text, encoding="ascii")
         path.chmod(mode)
+
+
+def _ensure_folder(folder: Path) -> None:
+    """Open to all users, as below /proc and /dev."""
+    if not folder.exists():
+        _ensure_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
+
+
+def _ensure_file(node: Path, capability: _Capability) -> None:
+    _ensure(node, capability.mode)
+
+
+def _ensure_device(node: Path, capability: _Capability) -> None:
+    if not node.exists():
+        os.mknod(node, stat.S_IFCHR, os.makedev(_NOBODYS_MAJOR, capability.minor))
+        node.chmod(capability.mode)
 
 
 def _remove_if_empty(folder: Path) -> None:

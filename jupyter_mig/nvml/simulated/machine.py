@@ -137,7 +137,7 @@ class Machine:
 def _followed(now: Silicon, result: _Result) -> tuple[Silicon, _Result]:
     """Let the capability tree follow a change, while the state is locked for it."""
     if now.root:
-        CapabilityTree(Path(now.root)).follow(now)
+        CapabilityTree(Path(now.root), devices=now.devices).follow(now)
     return now, result
 
 

@@ -131,6 +131,7 @@ class Silicon(msgspec.Struct, frozen=True):
     events: tuple[Event, ...] = ()
     """The last ones."""
     root: str | None = None
+    devices: bool = False
     """Where the capability tree is laid out."""
 
     def with_gpu(self, index: int, gpu: Gpu) -> Silicon:
@@ -208,4 +209,5 @@ def fresh(spec: NodeSpec, boot_id: str) -> Silicon:
         gpus=(gpu,) * len(spec.models),
         driver=spec.driver,
         root=spec.root,
+        devices=spec.devices,
     )

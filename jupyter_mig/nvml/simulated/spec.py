@@ -40,6 +40,9 @@ class NodeSpec(msgspec.Struct, frozen=True):
     """The driver branch: a key of ``DRIVERS``."""
     root: str | None = None
     """Directory under which the driver's capability files and device nodes are laid out."""
+    devices: bool = False
+    """Whether the nodes there are character devices, which only root can make, and which nobody
+    can open, as there is no driver behind them; else they are files, which can be locked."""
 
     def __str__(self) -> str:
         runs = ((name, len(list(run))) for name, run in groupby(self.models))
@@ -90,7 +93,7 @@ def _option(name: str, value: str, text: str) -> object:
         if value.startswith("/") and value.strip("/"):
             return value
         raise _unreadable(text, f"root is the full path of a directory, not {value}")
-    if name not in ("mig", "privileged", "monitor"):
+    if name not in ("mig", "privileged", "monitor", "devices"):
         raise _unreadable(text, f"there is no option {name}")
     if value.lower() not in _SWITCH:
         raise _unreadable(text, f"{name} is on or off, not {value}")
@@ -102,5 +105,5 @@ def _unreadable(text: str, reason: str) -> UnknownDriver:
         f"Cannot simulate {text}: {reason}",
         situation=f"Known models: {', '.join(known_models())}",
         next_step="Write it like 2xA100-SXM4-40GB or 1xA30,1xH200?time_scale=0"
-        " (options: time_scale, mig, privileged, monitor, driver, root)",
+        " (options: time_scale, mig, privileged, monitor, driver, root, devices)",
     )

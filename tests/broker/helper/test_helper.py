@@ -144,7 +144,7 @@ def test_the_nodes_of_an_instance_are_given_and_taken(root: Root) -> None:
         made = driver.create(Spec(uuid, ONE_G, 0))
         root.make_devices()
         driver.protect(uuid, made, ALICE)
-        nodes = driver.access_paths(uuid, made)
+        nodes = [node for node, _ in driver.described_nodes(uuid, made)]
         assert [(node.stat().st_uid, node.stat().st_mode & 0o777) for node in nodes] == [
             (ALICE, 0o400)
         ] * 2
