@@ -23,7 +23,7 @@ STYLE = f"""<style>
 .jp-mig-Monitor-tag {{ color: {_WARNING}; border: 1px solid; border-radius: 8px;
   padding: 0 6px; font-size: 11px; font-weight: 600; }}
 .jp-mig-Monitor-gpu, .jp-mig-Monitor-source, .jp-mig-Monitor-note {{ color: {_FAINT}; }}
-.jp-mig-Monitor-gauges {{ display: grid; column-gap: 10px; align-items: center;
+.jp-mig-Monitor-gauges {{ display: grid; gap: 4px 10px; align-items: center;
   grid-template-columns: max-content minmax(5em, 10em) max-content 9em; }}
 .jp-mig-Monitor-wide {{ grid-column: 2 / -1; color: {_FAINT}; }}
 .jp-mig-Monitor-words {{ font-variant-numeric: tabular-nums; }}
@@ -31,7 +31,8 @@ STYLE = f"""<style>
 .jp-mig-Monitor-bar {{ height: 6px; border-radius: 3px; background: {_TROUGH}; overflow: hidden; }}
 .jp-mig-Monitor-bar > span {{ display: block; height: 100%; background: {_FILL}; }}
 .jp-mig-Monitor-bar.jp-mod-warning > span {{ background: {_WARNING}; }}
-.jp-mig-Monitor svg {{ display: block; width: 100%; height: 20px; overflow: visible; }}
+.jp-mig-Monitor svg {{ display: block; width: 100%; height: 20px; overflow: visible;
+  border-bottom: 1px solid {_TROUGH}; }}
 .jp-mig-Monitor polyline {{ fill: none; stroke: {_FILL}; stroke-width: 1.5px;
   vector-effect: non-scaling-stroke; stroke-linejoin: round; }}
 .jp-mig-Monitor .jp-mod-stale {{ opacity: 0.5; }}

@@ -47,7 +47,10 @@ def outputs(path: Path) -> list[str]:
     """Read what the code cells of an executed notebook printed."""
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     return [
-        "".join(output.get("text", "") for output in cell.outputs)
+        "".join(
+            output.get("text") or output.get("data", {}).get("text/plain", "")
+            for output in cell.outputs
+        )
         for cell in notebook.cells
         if cell.cell_type == "code"
     ]
@@ -58,8 +61,10 @@ async def test_the_demo_notebook_runs_on_a_slice(user: Home) -> None:
     (user.notebooks / "in.ipynb").write_bytes(NOTEBOOK.read_bytes())
     await run(user, "jupyter", "mig", "kernels", "install", "--sizes", "1g.5gb")
     await run(user, "papermill", "--kernel", "python3-mig-1g.5gb", "in.ipynb", "out.ipynb")
-    variables, status, leases = outputs(user.notebooks / "out.ipynb")
+    variables, monitor, status, leases = outputs(user.notebooks / "out.ipynb")
     uuid = re.findall(r"CUDA_VISIBLE_DEVICES = (MIG-\S+)", variables)[0]
+    assert monitor.startswith("1g.5gb on GPU 0 (simulated): ")
+    assert re.findall("JUPYTER_MIG_KEY = .*", variables) == ["JUPYTER_MIG_KEY = (not to be shared)"]
     assert "SIMULATED" in status
     assert uuid[:10] in leases
     await user.empty()
@@ -89,6 +94,13 @@ async def test_the_python_in_the_manual_runs(user: Home) -> None:
     """Any pynvml program sees the simulated node."""
     program = block("docs/explanation/simulation.md", "python", "pynvml")
     assert await run(user, sys.executable, "-c", program) == "NVIDIA A100-SXM4-40GB\n"
+
+
+async def test_the_python_of_the_monitors_page_runs(user: Home) -> None:
+    """On a slice: what it is, and how much memory it has."""
+    program = block("docs/howto/monitor.md", "python", "current_slice")
+    command = ("jupyter", "mig", "run", "--size", "1g.5gb", "--", sys.executable, "-c", program)
+    assert re.search(r"^1g\.5gb \d+$", await run(user, *command), re.MULTILINE)
 
 
 async def test_the_brokers_door_speaks_plain_http(user: Home) -> None:

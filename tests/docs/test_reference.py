@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tornado.web import Application, RequestHandler
 from traitlets import HasTraits
@@ -116,6 +117,13 @@ def test_each_environment_variable_is_explained() -> None:
     variables = set(re.findall(r"\bJUPYTER_MIG_[A-Z_]*[A-Z]\b", source))
     assert variables
     assert variables - named(page("environment")) == set()
+
+
+def test_each_name_of_the_package_is_explained() -> None:
+    """What can be imported from the package itself, and what the current slice tells."""
+    fields = msgspec.structs.fields(jupyter_mig.CurrentSlice)
+    public = {*jupyter_mig.__all__, *(field.name for field in fields)}
+    assert public - named(page("python")) == set()
 
 
 def test_each_request_is_explained() -> None:
