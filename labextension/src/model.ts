@@ -4,6 +4,7 @@ import { Poll } from '@lumino/polling';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
+import { DecodeError } from './decode.js';
 import { Palette } from './palette.js';
 import type {
   IGpu,
@@ -95,6 +96,20 @@ export class Model implements IDisposable {
   /** Ask now. */
   refresh(): void {
     void this._poll.refresh();
+  }
+
+  /** Ask now, and wait until there is news or that time has passed. */
+  async refreshed(milliseconds: number): Promise<void> {
+    await new Promise<void>(resolve => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this._changed.disconnect(done);
+        resolve();
+      };
+      const timer = setTimeout(done, milliseconds);
+      this._changed.connect(done);
+      this.refresh();
+    });
   }
 
   /** Ask more often until what is returned is disposed of. */
@@ -220,6 +235,7 @@ export function problemIn(error: unknown): IProblem {
   if (error instanceof Error && 'problem' in error) {
     return (error as Error & { problem: IProblem }).problem;
   }
+  const kind = error instanceof DecodeError ? 'server-not-understood' : 'server-unreachable';
   const message = error instanceof Error ? error.message : String(error);
-  return { kind: 'server-unreachable', message, situation: '', nextStep: '' };
+  return { kind, message, situation: '', nextStep: '' };
 }

@@ -63,14 +63,19 @@ function displayName(context: ISessionContext, described: KernelSpec.ISpecModels
   return context.kernelDisplayName;
 }
 
-/** Of a notebook that prefers no kernel: the smallest size of the default kernel that is free. */
+/**
+ * A notebook that prefers no kernel is proposed the smallest free size of the default kernel; if
+ * none is free, the default kernel itself.
+ */
 function preference(
   context: ISessionContext,
   specs: KernelSpec.ISpecModels,
   all: readonly IChoice[]
 ): ISessionContext.IKernelPreference {
   const stated = context.kernelPreference;
+  if (!context.hasNoKernel || stated.name || stated.language || stated.id) {
+    return stated;
+  }
   const smallest = smallestFree(ofSameKernel(all, specs.default));
-  const isOpen = context.hasNoKernel && !stated.name && !stated.language && !stated.id;
-  return isOpen && smallest !== null ? { ...stated, name: smallest.kernelspec } : stated;
+  return { ...stated, name: smallest?.kernelspec ?? specs.default };
 }

@@ -13,6 +13,9 @@ import { inSession } from './subject.js';
 import type { Switcher } from './switcher.js';
 import type { ILease } from './views.js';
 
+/** Nobody waits longer than this for a menu or dialog to open. */
+const LONGEST_LOOK_MS = 500;
+
 /** What Jupyter's server knows. */
 export interface IServices {
   readonly sessions: Session.IManager;
@@ -65,8 +68,17 @@ export class Sizing {
     }
   }
 
+  /** Have what is free now, if that is quickly known. */
+  async refreshed(): Promise<void> {
+    await this._model.refreshed(LONGEST_LOOK_MS);
+  }
+
   /** Let the user choose a size, in a menu below `anchor`, which gets the focus back. */
   openMenu(subject: ISubject, anchor: HTMLElement): void {
+    void this.refreshed().then(() => this._open(subject, anchor));
+  }
+
+  private _open(subject: ISubject, anchor: HTMLElement): void {
     const menu = sizeMenu(this._trans, this._rows(subject));
     const { left, bottom } = anchor.getBoundingClientRect();
     anchor.setAttribute('aria-expanded', 'true');

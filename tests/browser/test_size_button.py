@@ -78,6 +78,7 @@ async def test_by_keyboard_and_in_the_dark(user: Home) -> None:
         await expect(page.size_menu).to_have_count(0)
         await expect(page.size_button).to_be_focused()
         await page.page.keyboard.press("Enter")
+        await expect(page.size_menu).to_be_visible()
         await page.page.keyboard.press("ArrowDown")
         await page.page.keyboard.press("ArrowDown")
         await page.picture("size-menu-dark")
@@ -86,6 +87,7 @@ async def test_by_keyboard_and_in_the_dark(user: Home) -> None:
         await page.picture("size-sure-dark")
         await page.page.keyboard.press("Enter")
         await expect(page.size_button).to_have_text("GPU: 1g.10gb")
+        await page.is_idle()
 
 
 async def test_a_change_takes_time_and_says_so() -> None:
@@ -117,6 +119,7 @@ async def test_own_room_counts(user: Home) -> None:
         await page.accept()
         await expect(page.size_button).to_have_text("GPU: 4g.20gb")
         await _has(user, "3g.20gb", "4g.20gb")
+        await page.is_idle()
 
 
 async def test_a_size_that_does_not_fit_changes_nothing(user: Home) -> None:
@@ -143,6 +146,7 @@ async def test_a_size_that_does_not_fit_changes_nothing(user: Home) -> None:
         await expect(page.size_button).to_have_text("GPU: waiting for 7g.40gb")
         await user.client.release(other)
         await expect(page.size_button).to_have_text("GPU: 7g.40gb")
+        await page.is_idle()
 
 
 async def test_a_smaller_size_now(user: Home) -> None:

@@ -48,10 +48,8 @@ async def test_sizes_are_read_from_small_to_large(user: Home) -> None:
         await page.is_idle()
         await page.kernel_button.click()
         options = await page.dialog.locator("option").all_inner_texts()
-        assert [" ".join(text.split()) for text in options[: len(SIZES) + 1]] == [
-            *sized,
-            "Python 3 (ipykernel)",
-        ]
+        names = [" ".join(text.split(" · ")[0].split()) for text in options]
+        assert names[: len(SIZES) + 1] == [*sized, "Python 3 (ipykernel)"]
 
 
 async def test_pick_run_restart_shut_down(user: Home) -> None:
@@ -84,7 +82,7 @@ async def test_changing_the_size_in_the_picker(user: Home) -> None:
     async with lab(user) as page:
         await page.new_notebook("1g.5gb")
         await page.is_idle()
-        await page.choose_kernel("Python 3 (2g.10gb) simulated")
+        await page.choose_kernel("(2g.10gb)")
         await expect(page.kernel_button).to_have_text("Python 3  (2g.10gb) simulated")
 
         async def only_the_new() -> bool:
@@ -137,7 +135,7 @@ async def test_with_no_patience_the_dialog_says_what_is_free(user: Home) -> None
         await expect(page.dialog).to_contain_text("other0.ipynb")
         await page.picture("refused")
         await page.accept()
-        await page.choose_kernel("Python 3 (3g.20gb) simulated")
+        await page.choose_kernel("(3g.20gb)")
         await page.is_idle()
         await page.run_cell("import os; print(os.environ['JUPYTER_MIG_PROFILE'])")
         await expect(page.output).to_have_text("3g.20gb")

@@ -23,7 +23,10 @@ export const picker: JupyterFrontEndPlugin<void> = {
       return;
     }
     const stock = dialogs.selectKernel.bind(dialogs);
-    dialogs.selectKernel = context => stock(seen(context, slices, sizing));
+    dialogs.selectKernel = async context => {
+      await sizing.refreshed();
+      await stock(seen(context, slices, sizing));
+    };
   }
 };
 
