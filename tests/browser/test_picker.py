@@ -1,4 +1,4 @@
-"""JupyterLab's own kernel dialog tells what is free, and changes sizes without needing two slices."""
+"""JupyterLab's own kernel dialog tells what is free, and changes sizes without a second slice."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _options(page: Lab) -> Locator:
 
 
 async def test_what_is_free_is_said(user: Home) -> None:
-    """Counts, and that a full size would wait; the current kernel is chosen, plain ones are plain."""
+    """Counts, and that a full size would wait; the current kernel is the chosen one."""
     await _hold(user, "4g.20gb")
     async with lab(user) as page:
         await page.open_notebook("train.ipynb", "1g.5gb")
