@@ -34,7 +34,7 @@ export class History {
   constructor(
     private readonly _ask: () => Promise<IHistory>,
     private readonly _model: IReadable,
-    private readonly _now: () => number = Date.now
+    private readonly _now: () => number = () => Date.now()
   ) {
     _model.changed.connect(this._append, this);
   }

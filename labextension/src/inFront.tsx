@@ -108,12 +108,12 @@ function Busy(props: WithReading): React.JSX.Element {
 
 /** How much time the curve above shows. */
 function Span(props: WithLease): React.JSX.Element {
-  const { trans, history, lease } = props;
+  const { trans, model, history, lease } = props;
   const seconds = spanOf(history.pointsOf(lease)) / 1_000;
   return (
     <div className="jp-mig-Sparkline-span jp-mig-soft" aria-hidden="true">
       <span>{trans.__('%1 ago', duration(trans, seconds))}</span>
-      <span>{trans.__('now')}</span>
+      <span>{model.problem === null ? trans.__('now') : trans.__('last read')}</span>
     </div>
   );
 }

@@ -14,8 +14,12 @@ export function Mine(props: IParts): React.JSX.Element {
   return (
     <section aria-label={trans.__('My kernels')}>
       <h3>{trans.__('My kernels')}</h3>
-      {model.held.length === 0 ? (
-        <p className="jp-mig-soft">{trans.__('None of them has a slice.')}</p>
+      {held.length === 0 ? (
+        <p className="jp-mig-soft">
+          {model.held.length === 0
+            ? trans.__('None of them has a slice.')
+            : trans.__('None in a notebook or console has a slice.')}
+        </p>
       ) : null}
       <ul>
         {held.map(lease => (
@@ -162,13 +166,11 @@ function InLine(props: WithLease): React.JSX.Element {
   const { trans, kernels, lease } = props;
   return (
     <li className="jp-mig-Waiting">
-      <div className="jp-mig-line">
-        <span>
-          {kernels.nameOf(lease)} · {lease.size}
-        </span>
-        <span className="jp-mig-soft">{wait(trans, lease)}</span>
+      <div>
+        {kernels.nameOf(lease)} · {lease.size}
       </div>
-      <div className="jp-mig-buttons">
+      <div className="jp-mig-Waiting-place">
+        <span className="jp-mig-soft">{wait(trans, lease)}</span>
         <UseSmaller {...props} />
         <Cancel {...props} />
       </div>

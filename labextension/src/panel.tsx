@@ -12,6 +12,7 @@ import { Loose, Mine, Queue } from './leases.js';
 import { Simulated } from './meter.js';
 import type { IParts } from './parts.js';
 import type { IProblem } from './views.js';
+import { explained } from './wording.js';
 
 /** The side panel: the whole picture. While it is seen the model is asked more often. */
 export class Panel extends ReactWidget {
@@ -66,7 +67,7 @@ export class Panel extends ReactWidget {
             />
           ) : null}
         </header>
-        {model.problem === null ? null : <Problem problem={model.problem} />}
+        {model.problem === null ? null : <Problem problem={explained(trans, model.problem)} />}
         {this._front.context === null ? null : (
           <InFront {...parts} lease={lease} name={this._front.name} />
         )}

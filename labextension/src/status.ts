@@ -4,7 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Model } from './model.js';
 import { isWaiting } from './model.js';
 import type { ILease, IProblem, IReading } from './views.js';
-import { busy, busyInFull, fullness, memory, utilization, wait } from './wording.js';
+import { busy, busyInFull, explained, fullness, memory, utilization, wait } from './wording.js';
 
 /**
  * unknown: nothing was answered yet; quiet: nothing with a kernel is in front; none: no slice;
@@ -102,15 +102,26 @@ function read(trans: TranslationBundle, reading: IReading | null): string[] {
 }
 
 function broken(trans: TranslationBundle, problem: IProblem, lease: ILease | null): IStatus {
-  const details = [problem.message, problem.situation, problem.nextStep].filter(Boolean).join('\n');
+  const { message, situation, nextStep } = explained(trans, problem);
+  const details = [message, situation, nextStep].filter(Boolean).join('\n');
   if (NO_SLICES_HERE.includes(problem.kind)) {
     return plain('none', trans.__('no GPU slices here'), details);
   }
-  const what =
-    problem.kind === 'server-unreachable'
-      ? trans.__('server unreachable')
-      : trans.__('broker unreachable');
+  const what = whatIsBroken(trans, problem);
   const keeps = lease !== null && lease.slice !== null;
   const text = keeps ? trans.__('%1: %2, slice still yours', lease.size, what) : what;
   return { ...plain('broken', text, details), lease: keeps ? lease : null };
+}
+
+/** A proxy's page has no kind. */
+function whatIsBroken(trans: TranslationBundle, { kind }: IProblem): string {
+  switch (kind) {
+    case '':
+    case 'server-unreachable':
+      return trans.__('server unreachable');
+    case 'server-not-understood':
+      return trans.__('server not understood');
+    default:
+      return trans.__('broker unreachable');
+  }
 }

@@ -1,7 +1,7 @@
 /** How things are said, in the user's language. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { ILease, IReading } from './views.js';
+import type { ILease, IProblem, IReading } from './views.js';
 
 const GIB = 2 ** 30;
 
@@ -100,6 +100,27 @@ export function wait(trans: TranslationBundle, lease: ILease): string {
   return lease.estimateSeconds === null
     ? where
     : trans.__('%1, about %2', where, duration(trans, lease.estimateSeconds));
+}
+
+/** The problem in the user's words, where it is this page that has it and not the server. */
+export function explained(trans: TranslationBundle, problem: IProblem): IProblem {
+  switch (problem.kind) {
+    case 'server-unreachable':
+      return {
+        ...problem,
+        message: trans.__('The server does not answer.'),
+        situation: trans.__('What is shown was so before. (%1)', problem.message),
+        nextStep: trans.__('It is asked again and again.')
+      };
+    case 'server-not-understood':
+      return {
+        ...problem,
+        message: trans.__('This page does not understand the server: %1.', problem.message),
+        nextStep: trans.__('The server may be newer. Load the page again.')
+      };
+    default:
+      return problem;
+  }
 }
 
 /** "2g.10gb · GPU 0"; the size alone where there is no slice yet. */

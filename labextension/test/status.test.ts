@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { nullTranslator } from '@jupyterlab/translation';
 
 import { ApiError } from '../src/api.js';
+import { DecodeError } from '../src/decode.js';
 import { Model } from '../src/model.js';
 import { statusOf } from '../src/status.js';
 import type { IOverview, IProblem } from '../src/views.js';
@@ -106,6 +107,17 @@ test('when the broker is back the problem is over', async () => {
 
 test('a server that does not answer is no broker that does not', async () => {
   assert.equal(await text(FRONT, new TypeError('fetch failed')), 'broken: server unreachable');
+});
+
+test('a proxy whose server is gone is no broker that is gone', async () => {
+  assert.equal(await text(FRONT, problem({ kind: '' })), 'broken: server unreachable');
+});
+
+test('an answer that is not understood is said to be one', async () => {
+  const model = await told(new DecodeError('node', 'an object'));
+  const status = statusOf(trans, model, FRONT);
+  assert.equal(status.text, 'server not understood');
+  assert.match(status.details, /node is not an object\.\n.*Load the page again\./);
 });
 
 test('a machine without a driver has no slices, and nothing is broken', async () => {

@@ -32,6 +32,13 @@ def _toasts(page: Lab) -> Locator:
     return page.page.locator(".Toastify__toast")
 
 
+async def _picture(page: Lab, name: str) -> None:
+    """Once what slides in has done so."""
+    for toast in await _toasts(page).all():
+        await toast.hover(trial=True)
+    await page.picture(name)
+
+
 async def _one_kernel(page: Lab) -> LeaseView:
     await page.open_notebook("train.ipynb", "1g.5gb")
     await page.is_idle()
@@ -50,7 +57,7 @@ async def test_what_happens_to_a_slice_is_said_with_what_to_do(user: Home) -> No
         await _emit(page, lease, "idle", "train.ipynb has not used its slice for 41 minutes.")
         await expect(_toasts(page)).to_have_count(2)
         await expect(_toasts(page).filter(has_text="1g.10gb is free")).to_have_count(1)
-        await page.picture("notices")
+        await _picture(page, "notices")
         await page.command("launcher:create")
         idle = _toasts(page).filter(has_text="41 minutes")
         await idle.get_by_role("button", name="Go to Notebook").click()
@@ -63,7 +70,8 @@ async def test_what_happens_to_a_slice_is_said_with_what_to_do(user: Home) -> No
         lost = "The slice of train.ipynb failed: an uncorrectable memory error."
         await _emit(page, lease, "lost", lost, "Restart the kernel to have another one.")
         gone = _toasts(page).filter(has_text="failed")
-        await page.picture("notices-lost")
+        await expect(gone).to_be_visible()
+        await _picture(page, "notices-lost")
         await gone.get_by_role("button", name="Shut Down").click()
         await expect(page.dialog).to_contain_text("its variables are lost")
         await page.accept()
@@ -91,4 +99,4 @@ async def test_a_refusal_is_said_once(user: Home) -> None:
         await _emit(page, script, "refused", "No slice is free for night.py.")
         await expect(_toasts(page)).to_have_count(1)
         await expect(_toasts(page)).to_contain_text("night.py")
-        await page.picture("notices-refused")
+        await _picture(page, "notices-refused")
