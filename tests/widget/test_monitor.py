@@ -65,6 +65,8 @@ async def tab(user: Home) -> AsyncIterator[Tab]:
             tab.close()
             await server.ask("DELETE", f"api/kernels/{kernel_id}")
             await user.empty()
+        # A kernel that ends under a monitor, in whatever state, ends cleanly.
+        assert "Traceback" not in server.log()
 
 
 async def test_it_shows_the_slice_at_once(tab: Tab) -> None:
@@ -175,6 +177,7 @@ async def test_a_command_on_a_slice_has_it_too(user: Home) -> None:
     command = ("-m", "jupyter_mig.cli", "run", "--size", "1g.5gb", "--", sys.executable)
     output = await _run(user, sys.executable, *command, "-c", PROGRAM)
     text, found = json.loads(output.splitlines()[-1])
+    assert "Traceback" not in output
     assert text.startswith("1g.5gb on GPU 0 (simulated): 0.0 of 4.8 GiB")
     assert found
 
