@@ -18,6 +18,7 @@ import msgspec
 
 from jupyter_mig import __version__
 from jupyter_mig.core.sizes import order, slug
+from jupyter_mig.kernels import logos
 from jupyter_mig.kernels.choices import Choice
 from jupyter_mig.wire.messages import NodeView
 
@@ -164,6 +165,9 @@ def _fill(directory: Path, spec: SizedSpec) -> None:
     for pattern in _RESOURCES:
         for resource in spec.base.resource_dir.glob(pattern):
             shutil.copy(resource, directory / resource.name)
+    logo = logos.with_size(spec.base.resource_dir, spec.document["metadata"][MARK]["profile"])
+    if logo is not None:
+        (directory / logos.NAME).write_text(logo, encoding="utf-8")
     text = json.dumps(spec.document, indent=1, sort_keys=True)
     (directory / "kernel.json").write_text(text, encoding="utf-8")
 
