@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from jupyter_mig.errors import JupyterMigError
 
@@ -53,8 +55,9 @@ class Lab:
                 raise self._ended()
             try:
                 url = json.loads(record.read_text(encoding="utf-8"))["url"]
-            except (FileNotFoundError, json.JSONDecodeError):  # not written, not yet in full
-                time.sleep(0.05)
+                _require_listener(url)
+            except (FileNotFoundError, json.JSONDecodeError, ConnectionRefusedError):
+                time.sleep(0.05)  # not written, not yet in full, or written before it listens
             else:
                 return f"{url}lab/tree/{notebook}?token={self._token}"
 
@@ -78,6 +81,12 @@ class Lab:
             f"JupyterLab ended by itself with status {self._process.returncode}.",
             situation="\n".join(last),
         )
+
+
+def _require_listener(url: str) -> None:
+    """Raise ConnectionRefusedError if nobody listens there."""
+    parts = urlsplit(url)
+    socket.create_connection((parts.hostname, parts.port), _PATIENCE_SECONDS).close()
 
 
 def _options(directory: Path, port: int | None) -> list[str]:
