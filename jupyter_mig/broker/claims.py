@@ -48,6 +48,12 @@ class Claims:
                     raise
                 time.sleep(0.01)
 
+    def occupy(self, instance_id: str, paths: tuple[Path, ...]) -> None:
+        """Lock an instance that was made just now; raises InUse if somebody was faster. Nobody can
+        be at work on it, so it is not looked at first.
+        """
+        self._locks[instance_id] = _locked(paths, fcntl.LOCK_EX, fcntl.LOCK_SH)
+
     def join(self, instance_id: str, paths: tuple[Path, ...]) -> None:
         """Lock an instance that is ours, beside those who use it; raises InUse if somebody claims
         it now. Joining again is harmless.

@@ -106,15 +106,13 @@ class Hardware:
 
     def _with_lockers(self, instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
         """Other brokers' locks count as processes on the instance: it is not free."""
+        nodes = [self.driver.lock_paths(one.spec.gpu_uuid, one.identity) for one in instances]
         return tuple(
             msgspec.structs.replace(
-                one, occupants=tuple(sorted({*(one.occupants or ()), *self._lockers(one)}))
+                one, occupants=tuple(sorted({*(one.occupants or ()), *lockers}))
             )
-            for one in instances
+            for one, lockers in zip(instances, processes.lockers_of(nodes), strict=True)
         )
-
-    def _lockers(self, one: Instance) -> frozenset[int]:
-        return processes.lockers(self.driver.lock_paths(one.spec.gpu_uuid, one.identity))
 
     def _tell_news(self, gpu: Gpu, found: Stock) -> None:
         """Log how a GPU is used and what a person should know about it, when that changes."""
@@ -145,7 +143,7 @@ class Hardware:
         """
         gpu_uuid = action.spec.gpu_uuid
         try:
-            self._claims.take(action.instance_id, self.driver.access_paths(gpu_uuid, identity))
+            self._claims.occupy(action.instance_id, self.driver.access_paths(gpu_uuid, identity))
             self._give_nodes(gpu_uuid, identity, action.owner)
         except errors.DriverError as error:
             self._claims.drop(action.instance_id)

@@ -6,7 +6,7 @@ Start times are on ``CLOCK_BOOTTIME`` (proc_pid_stat(5), field 22), as are the l
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -71,15 +71,33 @@ def openers(paths: tuple[Path, ...]) -> frozenset[int]:
 def lockers(paths: tuple[Path, ...]) -> frozenset[int]:
     """The pids that have a lock on one of ``paths``, this process aside, as far as we are told.
 
-    Asking leaves the files alone: trying to lock them would disturb whoever does so now.
+    Asking leaves the files alone: trying to lock them would disturb whoever does so now. It takes
+    the kernel 10 ms (measured): it first waits until no CPU is locking anything. So ask about many
+    files at once.
     """
-    wanted = set()
+    (found,) = lockers_of([paths])
+    return found
+
+
+def lockers_of(groups: Sequence[tuple[Path, ...]]) -> list[frozenset[int]]:
+    """The lockers of each group of paths, at the price of one question; for nothing, if there are
+    no files.
+    """
+    wanted = [frozenset(_as_listed(paths)) for paths in groups]
+    locks = list(_locks()) if any(wanted) else []
+    return [
+        frozenset(pid for file, pid in locks if file in files and pid != os.getpid())
+        for files in wanted
+    ]
+
+
+def _as_listed(paths: tuple[Path, ...]) -> Iterator[str]:
+    """Files as the kernel names them in its list of locks."""
     for path in paths:
         with suppress(OSError):
             found = path.stat()
             device = found.st_dev
-            wanted.add(f"{os.major(device):02x}:{os.minor(device):02x}:{found.st_ino}")
-    return frozenset(pid for file, pid in _locks() if file in wanted and pid != os.getpid())
+            yield f"{os.major(device):02x}:{os.minor(device):02x}:{found.st_ino}"
 
 
 def _locks() -> Iterator[tuple[str, int]]:

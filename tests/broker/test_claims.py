@@ -4,6 +4,7 @@ import fcntl
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,10 @@ def test_what_another_broker_holds_is_refused(nodes: tuple[Path, Path]) -> None:
         assert other.stdout is not None
         assert other.stdout.readline() == b"locked\n"
         assert processes.lockers(nodes) == {other.pid}
-        with pytest.raises(errors.InUse, match="locked"):
-            claims.take("i1", nodes)
+        for lock in (claims.take, claims.occupy):
+            with pytest.raises(errors.InUse, match="locked"):
+                lock("i1", nodes)
+        assert processes.lockers_of([nodes[:1], nodes[1:], ()]) == [set(), {other.pid}, set()]
         claims.take("i2", nodes[:1])
         claims.drop("i2")
         other.kill()
@@ -114,6 +117,30 @@ def test_a_lock_follows_a_node_that_is_replaced(nodes: tuple[Path, Path]) -> Non
     with pytest.raises(errors.InUse):
         other.take("i2", nodes[:1])
     claims.close()
+
+
+def test_without_files_the_kernel_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its list of locks takes it milliseconds, and makes every other program's locks wait."""
+
+    def asked() -> Iterator[tuple[str, int]]:
+        pytest.fail("it was asked")
+
+    monkeypatch.setattr(processes, "_locks", asked)
+    assert processes.lockers(()) == frozenset()
+    assert processes.lockers_of([(), (tmp_path / "gone",)]) == [frozenset()] * 2
+
+
+def test_what_was_made_just_now_is_locked_at_once(nodes: tuple[Path, Path]) -> None:
+    """And nobody else can claim it from then on."""
+    maker, other = Claims(), Claims()
+    maker.occupy("i1", nodes)
+    with pytest.raises(errors.InUse):
+        other.take("i1", nodes)
+    maker.drop("i1")
+    other.take("i1", nodes)
+    other.close()
 
 
 def test_a_kernel_without_a_list_of_locks_tells_of_none(

@@ -198,7 +198,7 @@ def ended(pids: list[int]) -> int:
 if __name__ == "__main__":
     if sys.argv[5:] == ["unlocked"]:
         without: dict[str, tuple[object, object]] = {
-            "lockers": (processes, lambda _: frozenset()),
+            "lockers_of": (processes, lambda groups: [frozenset() for _ in groups]),
             "take": (Claims, lambda *_: None),
         }
         for name, (owner, instead) in without.items():
