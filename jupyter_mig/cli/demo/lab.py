@@ -86,7 +86,7 @@ class Lab:
 def _require_listener(url: str) -> None:
     """Raise ConnectionRefusedError if nobody listens there."""
     parts = urlsplit(url)
-    socket.create_connection((parts.hostname, parts.port), _PATIENCE_SECONDS).close()
+    socket.create_connection((parts.hostname, parts.port or 80), _PATIENCE_SECONDS).close()
 
 
 def _options(directory: Path, port: int | None) -> list[str]:
