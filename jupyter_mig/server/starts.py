@@ -58,7 +58,15 @@ class MIGStarts(LoggingConfigurable):
                 "This kernel does not wait: it has its slice.",
                 next_step="Shut the kernel down to free the slice.",
             )
+        await self._stop(kernel_id)
         return await self.client.release(lease.lease_id)
+
+    async def _stop(self, kernel_id: str) -> None:
+        """Give the start up as if its notebook had been closed. Were the request alone taken back,
+        the start would fail, and JupyterLab tell in a dialog what its user has just done.
+        """
+        if kernel_id in self.parent.kernel_manager:  # not without pending kernels
+            await ensure_async(self.parent.kernel_manager.shutdown_kernel(kernel_id))
 
     async def _lease(self, kernel_id: str) -> LeaseView:
         for lease in await self.client.leases():
@@ -79,7 +87,7 @@ class MIGStarts(LoggingConfigurable):
             except JupyterMigError as error:
                 self.log.warning("Could not call it off: %s", error.message)
         for kernel_id in self._stale(self._refused(), now):
-            await ensure_async(self.parent.kernel_manager.shutdown_kernel(kernel_id))
+            await self._stop(kernel_id)
 
     def _stale(self, failed: Iterable[str], now: float) -> list[str]:
         """Starts that failed long enough ago. Jupyter would list them until somebody acts."""

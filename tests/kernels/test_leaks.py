@@ -174,7 +174,7 @@ async def test_the_last_tab_goes_while_its_kernel_waits(user: Home) -> None:
         await asyncio.sleep(1.5)  # not to wait for anything: to be longer than abandoned_seconds
         assert (await server.lease_in(seen, "waiting")).place == 2
         tab.close()
-        assert "taken back" in await server.dead(seen)
+        await server.gone(seen)
         assert (await server.lease_in(script, "waiting")).place == 1
         await server.ask("DELETE", f"api/kernels/{script}")
         await user.client.release(other)

@@ -72,9 +72,7 @@ async def test_a_wait_can_be_called_off_in_every_way(user: Home) -> None:
         cancelled = await server.start(WHOLE)
         await server.lease_in(cancelled, "waiting")
         assert (await server.ask("DELETE", f"jupyter-mig/api/leases/{cancelled}")).status == 200
-        assert await server.dead(cancelled) == (
-            "The request for 7g.40gb was taken back.\nStart the kernel again if you still want it."
-        )
+        await server.gone(cancelled)
 
         deleted = await server.start(WHOLE)
         await server.lease_in(deleted, "waiting")
@@ -88,7 +86,6 @@ async def test_a_wait_can_be_called_off_in_every_way(user: Home) -> None:
         await server.gone(closed)
 
         assert [lease.kernel_id for lease in await user.leases()] == [running]
-        await server.gone(cancelled)
         assert "Traceback" not in server.log()
 
 

@@ -126,7 +126,7 @@ async def test_sigterm_ends_the_server_with_a_start_waiting_one_failed_one_cance
         cancelled = await server.start(WHOLE)
         await server.lease_in(cancelled, "waiting")
         await server.ask("DELETE", f"jupyter-mig/api/leases/{cancelled}")
-        await server.dead(cancelled)
+        await server.gone(cancelled)
         await server.dead(await server.start("broken"))
         waiting = await server.start(WHOLE)
         await server.lease_in(waiting, "waiting")
