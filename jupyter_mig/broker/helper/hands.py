@@ -19,7 +19,7 @@ Expected = TypeVar("Expected", verbs.Described, verbs.Observed, verbs.Created, v
 
 class Hands:
     """The helper, as the broker uses it. Its calls block; each raises DriverError if the helper
-    is gone.
+    is gone. ``gone`` is done when it is.
     """
 
     def __init__(self, end: socket.socket) -> None:
@@ -27,7 +27,7 @@ class Hands:
         self._numbers = itertools.count()
         self._lock = Lock()
         self._asked: dict[int, Future[verbs.Outcome]] = {}
-        self._gone = False
+        self.gone: Future[None] = Future()
         self._reader = Thread(target=self._read, name="helper", daemon=True)
         self._reader.start()
 
@@ -52,7 +52,7 @@ class Hands:
         answer: Future[verbs.Outcome] = Future()
         with self._lock:
             number = next(self._numbers) % 2**32
-            if self._gone:
+            if self.gone.done():
                 answer.set_result(_NOBODY)
                 return answer
             self._asked[number] = answer
@@ -76,8 +76,9 @@ class Hands:
     def _lose(self) -> None:
         """Nobody will answer any more."""
         with self._lock:
-            self._gone = True
             asked, self._asked = self._asked, {}
+            if not self.gone.done():
+                self.gone.set_result(None)
         for answer in asked.values():
             answer.set_result(_NOBODY)
 

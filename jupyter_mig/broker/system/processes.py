@@ -108,24 +108,23 @@ class SystemBroker(msgspec.Struct, frozen=True):
 
     async def _serve(self, premises: Premises, end: socket.socket | None) -> None:
         own = self.configuration
-        driver = self._open_driver() if end is None else self._helped(Hands(end))
+        if end is None:
+            driver = self._open_driver()
+            over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        else:
+            hands = Hands(end)
+            # Once the helper is ready: it may have to lay out a simulated node.
+            hands.ask(verbs.Describe(), verbs.Described)
+            driver = HelpedDriver(self._open_driver(), hands, isolates=own.isolation)
+            over = asyncio.wrap_future(hands.gone)
         broker = Broker(premises, driver, own.inventories, Everybody(), own.rules, own.settings)
         log.info("The node's broker: socket=%s isolation=%s", own.socket, own.isolation)
-        await broker.serve(_for_ever)
-
-    def _helped(self, hands: Hands) -> HelpedDriver:
-        """With the helper's help; once it is ready, for it may have to lay out a simulated node."""
-        hands.ask(verbs.Describe(), verbs.Described)
-        return HelpedDriver(self._open_driver(), hands, isolates=self.configuration.isolation)
+        await broker.serve(lambda *_: over)
 
     def _open_driver(self) -> HardwarePort:
         return open_driver(
             self.configuration.driver, Path(self.configuration.state_directory) / meeting.SILICON
         )
-
-
-async def _for_ever(*_: object) -> None:
-    await asyncio.Event().wait()
 
 
 def _user(name: str) -> pwd.struct_passwd:

@@ -1,0 +1,169 @@
+"""A node with a broker for all users: real processes of real Unix users, a simulated GPU whose
+device nodes are character devices.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jupyter_mig.nvml.driver import open_driver
+
+ROOT = Path(__file__).parents[3]
+
+SERVICE = "nobody"
+"""A user without privileges that every system has."""
+
+ALICE, BOB, CAROL = 64301, 64302, 64303
+PATIENCE_SECONDS = 60.0
+GPU = "1xA100-SXM4-40GB?time_scale=0"
+
+
+def interpreter() -> str | None:
+    """A Python of our version that other users may run, too; None if there is none.
+
+    One in root's home is closed to them.
+    """
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for each in (Path("/usr/bin", name), Path(sys.executable).resolve()):
+        if each.exists() and _runs_for_others(each):
+            return str(each)
+    return None
+
+
+def _runs_for_others(python: Path) -> bool:
+    try:
+        return not subprocess.run(
+            [python, "-c", ""], check=False, user=ALICE, group=ALICE, extra_groups=[], cwd="/"
+        ).returncode
+    except PermissionError:
+        return False
+
+
+def lacking() -> str:
+    """Why tests with other users cannot run here; empty if they can."""
+    if os.getuid() != 0:
+        return "only root can be other users"
+    return "" if interpreter() else "no Python of this version that other users may run"
+
+
+class SharedNode:
+    """One node: its directories, its broker, and what its users do."""
+
+    def __init__(self, directory: Path, **settings: object) -> None:
+        self.directory = directory
+        self.tree = directory / "tree"
+        self.driver = f"simulated:{GPU}&root={self.tree}&devices=on"
+        self.configuration = directory / "broker.json"
+        self.socket = directory / "run" / "broker.sock"
+        self._broker: subprocess.Popen[bytes] | None = None
+        own = {
+            "driver": self.driver,
+            "gpus": list(_uuids()),
+            "user": SERVICE,
+            "socket": str(self.socket),
+            "state_directory": str(directory / "state"),
+            "helper_directory": str(directory / "helper"),
+            **settings,
+        }
+        self.configuration.write_text(json.dumps({"MIGBroker": own}))
+
+    def start(self) -> None:
+        """Start the broker, and wait until it listens."""
+        log = (self.directory / "broker.out").open("ab")
+        self._broker = subprocess.Popen(
+            [*self._cli("broker", "--config", str(self.configuration))],
+            env=self._environ(),
+            stdout=log,
+            stderr=log,
+        )
+        log.close()
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        while not self.socket.exists():
+            assert self._broker.poll() is None, self.said()
+            assert time.monotonic() < give_up_at, self.said()
+            time.sleep(0.02)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Signal the broker's first process, root's, and see it gone; its exit status."""
+        assert self._broker is not None
+        self._broker.send_signal(number)
+        status = self._broker.wait(PATIENCE_SECONDS)
+        self._broker = None
+        return status
+
+    @property
+    def running(self) -> bool:
+        """Whether its first process lives."""
+        return self._broker is not None and self._broker.poll() is None
+
+    def said(self) -> str:
+        """The broker's log."""
+        return (self.directory / "broker.out").read_text()
+
+    def processes(self) -> dict[int, int]:
+        """Its processes and their users: root's helper, and the one that serves."""
+        assert self._broker is not None
+        pid = self._broker.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return {each: Path(f"/proc/{each}").stat().st_uid for each in (pid, *map(int, children))}
+
+    def spawn(self, uid: int, *arguments: str, **pipes: Any) -> subprocess.Popen[Any]:
+        """``jupyter mig …`` as that user."""
+        who: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": []}
+        return subprocess.Popen(self._cli(*arguments), env=self._environ(), cwd="/", **who, **pipes)
+
+    def asked(self, uid: int, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        """``jupyter mig …`` as that user, finished."""
+        process = self.spawn(uid, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        written, complained = process.communicate(timeout=PATIENCE_SECONDS)
+        return subprocess.CompletedProcess(arguments, process.returncode, written, complained)
+
+    def _cli(self, *arguments: str) -> list[str]:
+        python = interpreter()
+        assert python is not None
+        return [python, "-m", "jupyter_mig.cli", *arguments]
+
+    def _environ(self) -> dict[str, str]:
+        return {
+            "PATH": "/usr/bin:/bin",
+            "HOME": "/",
+            "LC_ALL": "C.UTF-8",
+            "JUPYTER_MIG_SYSTEM": str(self.configuration),
+            "PYTHONPATH": os.pathsep.join((str(ROOT), sysconfig.get_path("purelib"))),
+        }
+
+
+@contextmanager
+def shared_node(**settings: object) -> Iterator[SharedNode]:
+    """A node whose broker is not started yet; ended and removed afterwards."""
+    directory = Path(tempfile.mkdtemp(prefix="mig-", dir="/tmp"))
+    directory.chmod(0o755)
+    pwd.getpwnam(SERVICE)
+    node = SharedNode(directory, **settings)
+    try:
+        yield node
+    finally:
+        if node.running:
+            node.stop()
+        shutil.rmtree(directory)
+
+
+def _uuids() -> tuple[str, ...]:
+    driver = open_driver(f"simulated:{GPU}")
+    try:
+        return tuple(gpu.uuid for gpu in driver.gpus())
+    finally:
+        driver.close()
