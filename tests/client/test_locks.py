@@ -212,6 +212,7 @@ async def test_a_slice_that_was_given_away_is_not_used_by_the_kernels_successor(
         await neighbours.client.broker()
         with pytest.raises(StartRefused, match=SIZE):
             await manager.restart_kernel(now=True)
+        await manager.cleanup_resources()
         assert await neighbours.nothing_held()
     assert (await neighbours.theirs_now()).state == "granted"
 
