@@ -70,7 +70,8 @@ class _LeaseRoute(Route):
         which nobody was: its kernel was starting, or starting again. Who locks it now tells.
         """
         nodes = tuple(map(Path, self.service.locked.get(lease.instance_id or "", ())))
-        others = processes.lockers(nodes) - {*ours, pid_of(lease.requester)}
+        lockers = await asyncio.to_thread(processes.lockers, nodes)  # it can take 10 ms
+        others = lockers - {*ours, pid_of(lease.requester)}
         living = [pid for pid in sorted(others) if processes.find(pid) is not None]
         if living:
             log.warning("lease=%s lost: processes %s have locked its slice", lease.lease_id, living)
