@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -12,9 +13,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from jupyter_mig.broker.door import Door
 from jupyter_mig.broker.gauges import Gauges
+from jupyter_mig.broker.keys import Keys
+from jupyter_mig.broker.routes import OneUser
 from jupyter_mig.broker.service import Service
-from jupyter_mig.client import Client
+from jupyter_mig.client import Client, Settings
 from jupyter_mig.core import events
 from jupyter_mig.core.leases import Lease, LeaseState
 from jupyter_mig.nvml import simulated
@@ -153,6 +157,23 @@ async def test_a_slice_that_changes_hands_brings_no_past(runtime: Path) -> None:
     assert second.slice == first.slice
     (history,) = (await client.history()).leases
     assert (history.lease_id, history.points) == (second.lease_id, ())
+
+
+async def test_history_is_for_the_leases_owner(runtime: Path) -> None:
+    """Of another user's lease there is none, not even its name."""
+    with household(runtime) as home:
+        async with home.started() as service:
+            theirs = msgspec.structs.replace(ask("k", "1g.5gb"), owner=os.getuid() + 1)
+            await service.post(events.SlicesRequested((theirs,)))
+            lease = service.state.leases[theirs.lease_id]
+            await changed_to(service, lease, LeaseState.GRANTED)
+            path = runtime / "door.sock"
+            door = Door(service, home.driver, Keys(b"secret"), OneUser(os.getuid()))
+            door.open(path)
+            client = Client(Settings(home.driver.name, path))
+            assert len((await client.readings()).slices) == 1
+            assert (await client.history()).leases == ()
+            await door.close()
 
 
 @pytest.mark.parametrize(("keep_reading", "points"), [("0.02", 1), ("0", 0)])
