@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from jupyter_mig.errors import BrokerUnreachable
+from jupyter_mig.errors import BrokerUnreachable, LeaseEnded
 from jupyter_mig.widget.current import CurrentSlice
 from jupyter_mig.widget.curve import Curve, curve
 from jupyter_mig.widget.reader import Sight
@@ -58,15 +58,13 @@ class Portrait:
 
     def face(self, sight: Sight, now_seconds: float) -> Face:
         """The face at ``now_seconds``, on any clock that does not jump."""
-        seen, trouble = sight.seen, sight.trouble
-        reachable = trouble is None
-        unreachable = isinstance(trouble, BrokerUnreachable)
-        shows = seen is not None and (reachable or unreachable)
+        unreachable = isinstance(sight.trouble, BrokerUnreachable)
+        seen = sight.seen if sight.trouble is None or unreachable else None
         return Face(
             title=self.title,
             gpu_name=self._mine.gpu_name,
             simulated=self._mine.simulated or (seen is not None and seen.simulated),
-            gauges=self._gauges(seen, now_seconds) if seen is not None and shows else self._size(),
+            gauges=self._gauges(seen, now_seconds) if seen is not None else self._size(sight),
             notes=self._notes(sight),
             stale=unreachable and seen is not None,
         )
@@ -77,9 +75,9 @@ class Portrait:
         where = "" if self._mine.gpu_index is None else f" on GPU {self._mine.gpu_index}"
         return f"{self._mine.profile or self._mine.mig_uuid}{where}"
 
-    def _size(self) -> tuple[Gauge, ...]:
-        """What the environment tells of the memory."""
-        if self._mine.memory_bytes is None:
+    def _size(self, sight: Sight) -> tuple[Gauge, ...]:
+        """What the environment tells of the memory, while it is ours."""
+        if self._mine.memory_bytes is None or isinstance(sight.trouble, LeaseEnded):
             return ()
         return (Gauge("Memory", f"{self._mine.memory_bytes / GIB:.1f} GiB in all"),)
 
@@ -97,7 +95,8 @@ class Portrait:
     def _gauges(self, seen: SliceNowView, now_seconds: float) -> tuple[Gauge, ...]:
         readings = seen.readings
         if readings is None:
-            return (*self._size(), Gauge("Utilization", "not available: nothing was read yet"))
+            nothing = "not available: nothing was read yet"
+            return (Gauge("Memory", nothing), Gauge("Utilization", nothing))
         return (self._memory(seen, readings, now_seconds), *self._busy(seen, readings, now_seconds))
 
     def _memory(self, seen: SliceNowView, readings: SliceReadingsView, now_seconds: float) -> Gauge:
