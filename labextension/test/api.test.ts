@@ -51,6 +51,16 @@ test('an error carries the words of the server', async () => {
   assert.deepEqual([result.problem.kind, result.problem.nextStep], ['refused', 'Shut it down.']);
 });
 
+test('a change of size says which kernel it became', async () => {
+  const body = JSON.stringify({ kernel_id: 'k2', kernelspec: 'python3-mig-2g.10gb' });
+  const { asked, result } = await asking({ status: 200, body }, api =>
+    api.changeSize('a-b', '2g.10gb', 'python3-mig-2g.10gb')
+  );
+  assert.equal(asked, 'POST /user/ada/jupyter-mig/api/kernels/a-b/size');
+  assert.ok(!(result instanceof Error));
+  assert.equal(result.kernelId, 'k2');
+});
+
 test("a proxy's page is an error with its status", async () => {
   const answer = { status: 502, body: '<html>Bad gateway</html>' };
   const { result } = await asking(answer, api => api.overview());
