@@ -149,10 +149,12 @@ async def home(driver: str = DRIVER) -> AsyncIterator[Home]:
 class Server:
     """A Jupyter server's process."""
 
-    def __init__(self, user: Home, process: subprocess.Popen[bytes], port: int) -> None:
+    def __init__(
+        self, user: Home, process: subprocess.Popen[bytes], port: int, base: str = ""
+    ) -> None:
         self.user = user
         self.process = process
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{port}{base}"
 
     # ---- REST
 
@@ -307,11 +309,13 @@ async def serving(
     app: str = "jupyter_server",
     python: str = sys.executable,
     ready: str = "jupyter_mig: ",
+    base: str = "",
 ) -> AsyncIterator[Server]:
-    """A server for ``user``, its log cleared, that answers and has said that it is ``ready``: by
-    default with its sizes in the picker.
+    """A server for ``user``, its log cleared, that answers below ``base`` and has said that it is
+    ``ready``: by default with its sizes in the picker.
     """
-    with _process(user, python, app, *options) as server:
+    options = (f"--ServerApp.base_url={base}/", *options)
+    with _process(user, python, app, base, *options) as server:
         await until(lambda: _answers(server, ready), f"for the server to answer\n{server.log()}")
         yield server
 
@@ -327,7 +331,7 @@ async def _answers(server: Server, ready: str) -> bool:
 
 
 @contextmanager
-def _process(user: Home, python: str, app: str, *options: str) -> Iterator[Server]:
+def _process(user: Home, python: str, app: str, base: str, *options: str) -> Iterator[Server]:
     port = _free_port()
     command = [python, "-m", app, "--no-browser", "--allow-root", "--ip=127.0.0.1"]
     command += [f"--port={port}", "--ServerApp.port_retries=0"]
@@ -337,7 +341,7 @@ def _process(user: Home, python: str, app: str, *options: str) -> Iterator[Serve
             [*command, *options], env=user.environ, stdout=log, stderr=log, cwd=user.notebooks
         )
     try:
-        yield Server(user, process, port)
+        yield Server(user, process, port, base)
     finally:
         if process.poll() is None:
             process.kill()
