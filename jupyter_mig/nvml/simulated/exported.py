@@ -21,6 +21,7 @@ from typing import Any
 from jupyter_mig.errors import UnknownDriver
 from jupyter_mig.nvml.facts import SIMULATION_MARK
 
+from . import lookups
 from .arguments import Converter, text, uint, ulonglong
 from .codes import Code
 from .drivers import DRIVERS, NEWEST
@@ -33,7 +34,12 @@ from .table import Definition
 NODE_VARIABLE = "JUPYTER_MIG_SIMULATED_NODE"
 STATE_VARIABLE = "JUPYTER_MIG_SIMULATED_STATE"
 
-_NUMBERS: dict[Converter, str] = {uint: "unsigned int", ulonglong: "unsigned long long"}
+_NUMBERS: dict[Converter, str] = {
+    uint: "unsigned int",
+    lookups.by_index: "unsigned int",
+    ulonglong: "unsigned long long",
+}
+_TEXTS: frozenset[Converter] = frozenset({text, lookups.by_uuid, lookups.by_bus_id})
 """C types of what is passed by value; all else is a pointer."""
 
 log = logging.getLogger(__name__)
@@ -124,7 +130,7 @@ def _answer(node: EnvironmentsNode, definition: Definition, address: Any, *value
         if converter in _NUMBERS:
             arguments.append(value)
         else:
-            kind = ctypes.c_char_p if converter is text else ctypes.c_void_p
+            kind = ctypes.c_char_p if converter in _TEXTS else ctypes.c_void_p
             arguments.append(kind(address(value)))
     return node.call(definition.name, arguments)
 

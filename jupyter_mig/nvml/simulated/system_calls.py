@@ -5,23 +5,21 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-import pynvml
-
-from . import processes
+from . import lookups, processes
 from .arguments import (
     Buffer,
+    PhysicalGpu,
     buffer,
     handle_out,
     pointer_to,
-    text,
     uint,
     uint_out,
     write_text,
 )
 from .codes import Code, Returned
 from .handles import Kind
-from .identity import gpu_uuid, mig_uuid, old_mig_name, pci_address
 from .session import Session
+from .silicon import Place
 from .table import FunctionTable
 
 SYSTEM = FunctionTable()
@@ -81,53 +79,16 @@ def count(session: Session, into: Any) -> None:
     into.value = len(session.machine.models)
 
 
-@SYSTEM.function("nvmlDeviceGetHandleByIndex_v2", uint, handle_out)
-@SYSTEM.function("nvmlDeviceGetHandleByIndex", uint, handle_out)
-def handle_by_index(session: Session, index: int, into: Any) -> None:
-    """A GPU by NVML index."""
-    if index >= len(session.machine.models):
-        raise Returned(Code.INVALID_ARGUMENT)
-    into.value = _gpu_handle(session, index)
-
-
-@SYSTEM.function("nvmlDeviceGetHandleByUUID", text, handle_out)
-def handle_by_uuid(session: Session, uuid: str, into: Any) -> None:
-    """A GPU or a MIG device, the latter also by its name of drivers before R470."""
-    now = session.now
-    for index in range(len(now.gpus)):
-        if uuid == gpu_uuid(now.models, index):
-            into.value = _gpu_handle(session, index)
-            return
-        for place in now.places(index):
-            if uuid in (mig_uuid(now.models, place), old_mig_name(now.models, place)):
-                session.require_present(index)
-                into.value = session.handle(Kind.MIG_DEVICE, index, place.compute.serial)
-                return
-    raise Returned(Code.NOT_FOUND)
-
-
-@SYSTEM.function("nvmlDeviceGetHandleByUUIDV", pointer_to(pynvml.c_nvmlUUID_t), handle_out)
-def handle_by_uuid_struct(session: Session, uuid: Any, into: Any) -> None:
-    """As by UUID, for text; the binary form is not simulated."""
-    if uuid.version != pynvml.nvmlUUID_v1:
-        raise Returned(Code.INVALID_ARGUMENT)
-    if uuid.type != pynvml.NVML_UUID_TYPE_ASCII:
-        raise Returned(Code.NOT_SUPPORTED)
-    handle_by_uuid(session, uuid.value.str.decode(), into)
-
-
-@SYSTEM.function("nvmlDeviceGetHandleByPciBusId_v2", text, handle_out)
-@SYSTEM.function("nvmlDeviceGetHandleByPciBusId", text, handle_out)
-def handle_by_bus_id(session: Session, bus_id: str, into: Any) -> None:
-    """A GPU by where it sits; a short domain is accepted."""
-    domain, _, rest = bus_id.upper().partition(":")
-    for index in range(len(session.machine.models)):
-        if str(pci_address(index)) == f"{domain:0>8}:{rest}":
-            into.value = _gpu_handle(session, index)
-            return
-    raise Returned(Code.NOT_FOUND)
-
-
-def _gpu_handle(session: Session, index: int) -> int:
-    session.require_present(index)
-    return session.handle(Kind.GPU, index)
+@SYSTEM.function("nvmlDeviceGetHandleByIndex_v2", lookups.by_index, handle_out)
+@SYSTEM.function("nvmlDeviceGetHandleByIndex", lookups.by_index, handle_out)
+@SYSTEM.function("nvmlDeviceGetHandleByUUID", lookups.by_uuid, handle_out)
+@SYSTEM.function("nvmlDeviceGetHandleByUUIDV", lookups.by_uuid_struct, handle_out)
+@SYSTEM.function("nvmlDeviceGetHandleByPciBusId_v2", lookups.by_bus_id, handle_out)
+@SYSTEM.function("nvmlDeviceGetHandleByPciBusId", lookups.by_bus_id, handle_out)
+def handle(session: Session, of: PhysicalGpu | Place, into: Any) -> None:
+    """A GPU or a MIG device, however it was named."""
+    session.require_present(of.gpu)
+    if isinstance(of, Place):
+        into.value = session.handle(Kind.MIG_DEVICE, of.gpu, of.compute.serial)
+    else:
+        into.value = session.handle(Kind.GPU, of.gpu)

@@ -45,6 +45,28 @@ def test_a_fault_can_be_aimed_at_one_instance_of_one_gpu() -> None:
         assert codes == [19, 0, 0]
 
 
+def test_a_fault_of_one_gpu_meets_who_looks_for_it() -> None:
+    """By index, by UUID in either form (of a slice on it, too) and by bus id. Who looks for its
+    neighbour does not meet it.
+    """
+    with program.running("2xA30") as node:
+        slices = [make(gpu(index), 14) for index in (0, 1)]
+        migs = [pynvml.nvmlDeviceGetUUID(program.mig_device(one)) for one in slices]
+        buses = [pynvml.nvmlDeviceGetPciInfo(gpu(index)).busId for index in (0, 1)]
+        uuids = [one.uuid for one in node.gpus]
+        node.inject(Fault("nvmlDeviceGetHandleBy*", 999, None, 0.0, 1))
+        for look, whats in {
+            pynvml.nvmlDeviceGetHandleByIndex: (0, 1),
+            pynvml.nvmlDeviceGetHandleByUUID: uuids,
+            pynvml.nvmlDeviceGetHandleByPciBusId: buses,
+        }.items():
+            assert [code(look, what) for what in whats] == [0, 999], look.__name__
+        assert [code(pynvml.nvmlDeviceGetHandleByUUID, uuid) for uuid in migs] == [0, 999]
+        by_struct, kind = pynvml.nvmlDeviceGetHandleByUUIDV, pynvml.NVML_UUID_TYPE_ASCII
+        assert [code(by_struct, uuid, kind) for uuid in uuids] == [0, 999]
+        assert code(pynvml.nvmlDeviceGetHandleByIndex, 2) == 2, "a wrong index is no GPU's"
+
+
 def test_no_room_meets_both_ways_of_creating(a100: simulated.Node) -> None:
     """Insufficient Resources though there is room, with and without a placement."""
     a100.inject(simulated.no_room(times=2))
