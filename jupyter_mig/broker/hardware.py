@@ -6,8 +6,6 @@ Everything here blocks and runs in the lane of its GPU.
 from __future__ import annotations
 
 import logging
-import os
-import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -223,8 +221,25 @@ class Hardware:
     def signal_occupants(self, action: actions.SignalOccupants) -> None:
         """Ask the owner's processes to leave, if they came after the slice was granted."""
         for pid in action.pids:
-            with suppress(ProcessLookupError):  # gone by itself
-                _signal(pid, action)
+            process = processes.find(pid)
+            if process is not None and _may_be_signalled(process, action):
+                self._signal(process, action)
+
+    def _signal(self, process: Process, action: actions.SignalOccupants) -> None:
+        if not isinstance(self.driver, Warden):
+            processes.end(process, gently=action.signal is actions.Signal.TERM)
+            return
+        try:
+            self.driver.end(
+                action.gpu_uuid,
+                action.identity,
+                process.pid,
+                process.started_ticks,
+                gently=action.signal is actions.Signal.TERM,
+            )
+        except errors.DriverError as error:
+            # The next observation tells whether it is still there; then it is tried again.
+            log.warning("pid=%d was not signalled: %s", process.pid, error)
 
     def _occupants(self, gpu_uuid: str, identity: Identity) -> tuple[int, ...]:
         listed = self.driver.occupants(gpu_uuid, identity)
@@ -258,17 +273,6 @@ def gpu_of(action: Action, gpu_by_instance: Callable[[str], str]) -> str | None:
     if isinstance(action, actions.SignalOccupants):
         return gpu_by_instance(action.instance_id)
     return getattr(action, "gpu_uuid", None)
-
-
-def _signal(pid: int, action: actions.SignalOccupants) -> None:
-    """Send the signal through a pidfd, so that it cannot hit a process that came to the pid."""
-    pidfd = os.pidfd_open(pid)
-    try:
-        process = processes.find(pid)
-        if process is not None and _may_be_signalled(process, action):
-            signal.pidfd_send_signal(pidfd, getattr(signal, f"SIG{action.signal.value}"))
-    finally:
-        os.close(pidfd)
 
 
 def _may_be_signalled(process: Process, action: actions.SignalOccupants) -> bool:

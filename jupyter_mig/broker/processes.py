@@ -6,6 +6,7 @@ Start times are on ``CLOCK_BOOTTIME`` (proc_pid_stat(5), field 22), as are the l
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -44,6 +45,24 @@ def find(pid: int) -> Process | None:
 def _real_uid(status: str) -> int:
     line = next(line for line in status.splitlines() if line.startswith("Uid:"))
     return int(line.split()[1])
+
+
+def end(process: Process, *, gently: bool) -> None:
+    """Ask that very process to end, or make it; one that has its pid by now is left alone, and
+    one that is gone is fine.
+    """
+    try:
+        pidfd = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return
+    try:
+        now = find(process.pid)
+        if now is not None and now.started_ticks == process.started_ticks:
+            signal.pidfd_send_signal(pidfd, signal.SIGTERM if gently else signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(pidfd)
 
 
 def descends(process: Process, ancestor_pid: int) -> bool:

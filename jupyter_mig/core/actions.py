@@ -94,6 +94,8 @@ class SignalOccupants(Action, frozen=True):
     """
 
     instance_id: str
+    gpu_uuid: str
+    identity: Identity
     owner: int
     pids: tuple[int, ...]
     started_after: float

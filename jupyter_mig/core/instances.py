@@ -222,10 +222,19 @@ def _clear_out(turn: Turn, lease: Lease, place: Place) -> None:
 
 def _signal(turn: Turn, lease: Lease, place: Place, signal: Signal) -> None:
     place.signalled = signal
+    if place.identity is None:
+        return
     granted_at = lease.granted_at if lease.granted_at is not None else turn.now
     turn.do(
         SignalOccupants(
-            place.instance_id, lease.owner, place.suspects, granted_at, signal, lease.kernel
+            place.instance_id,
+            place.spec.gpu_uuid,
+            place.identity,
+            lease.owner,
+            place.suspects,
+            granted_at,
+            signal,
+            lease.kernel,
         )
     )
 

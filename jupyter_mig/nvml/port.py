@@ -109,6 +109,11 @@ class Warden(Protocol):
     def unprotect(self, gpu_uuid: str, identity: Identity) -> None:
         """Let nobody open them any more; an instance that is gone is fine."""
 
+    def end(
+        self, gpu_uuid: str, identity: Identity, pid: int, started_ticks: int, *, gently: bool
+    ) -> None:
+        """End the process on the instance that has that pid and start time."""
+
 
 @runtime_checkable
 class Mirror(Protocol):

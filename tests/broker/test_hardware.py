@@ -165,9 +165,9 @@ def test_an_instance_that_somebody_uses_is_not_claimed(home: Household) -> None:
     hardware.close()
 
 
-def test_only_the_owners_newer_processes_are_signalled() -> None:
+def test_only_the_owners_newer_processes_are_signalled(home: Household) -> None:
     """Not those from before the grant but for the kernel itself, and not another user's."""
-    hands = Hardware.__new__(Hardware)
+    hardware = hands(home)
     with subprocess.Popen(["sleep", "60"]) as old:
         time.sleep(0.05)  # start times are known to ten milliseconds
         granted_at = boottime()
@@ -176,13 +176,19 @@ def test_only_the_owners_newer_processes_are_signalled() -> None:
             pids = (old.pid, new.pid, gone.pid)
             uid = os.getuid()
             kill, term = actions.Signal.KILL, actions.Signal.TERM
-            hands.signal_occupants(actions.SignalOccupants("i", uid + 1, pids, granted_at, kill))
+            hardware.signal_occupants(
+                actions.SignalOccupants("i", "GPU-x", Identity(1), uid + 1, pids, granted_at, kill)
+            )
             assert new.poll() is None
-            hands.signal_occupants(actions.SignalOccupants("i", uid, pids, granted_at, term))
+            hardware.signal_occupants(
+                actions.SignalOccupants("i", "GPU-x", Identity(1), uid, pids, granted_at, term)
+            )
             assert new.wait(10) == -signal.SIGTERM
         assert old.poll() is None
         kernel = holder_of_pid(old.pid)
-        hands.signal_occupants(actions.SignalOccupants("i", uid, pids, granted_at, term, kernel))
+        hardware.signal_occupants(
+            actions.SignalOccupants("i", "GPU-x", Identity(1), uid, pids, granted_at, term, kernel)
+        )
         assert old.wait(10) == -signal.SIGTERM
 
 

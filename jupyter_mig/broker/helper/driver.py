@@ -58,8 +58,17 @@ class HelpedDriver:
             self._hands.ask(verbs.Unprotect(self._place(gpu_uuid), identity.gi_id), verbs.Done)
 
     def occupants(self, gpu_uuid: str, identity: Identity) -> tuple[int, ...]:
-        """The pids NVML lists on the instance."""
-        return self._own.occupants(gpu_uuid, identity)
+        """The pids NVML lists on the instance, and those that have its nodes open."""
+        look = verbs.Look(self._place(gpu_uuid), identity.gi_id)
+        return self._hands.ask(look, verbs.Occupied).pids
+
+    def end(
+        self, gpu_uuid: str, identity: Identity, pid: int, started_ticks: int, *, gently: bool
+    ) -> None:
+        """End a process on the instance."""
+        place = self._place(gpu_uuid)
+        verb = verbs.Kill(place, identity.gi_id, pid, started_ticks, gently=gently)
+        self._hands.ask(verb, verbs.Done)
 
     def memory(self, identity: Identity) -> tuple[int, int]:
         """Bytes used and bytes in all of the instance."""

@@ -14,7 +14,9 @@ from jupyter_mig import errors
 from jupyter_mig.broker.helper import verbs
 from jupyter_mig.broker.helper.line import LONGEST_BYTES
 
-Expected = TypeVar("Expected", verbs.Described, verbs.Observed, verbs.Created, verbs.Done)
+Expected = TypeVar(
+    "Expected", verbs.Described, verbs.Observed, verbs.Occupied, verbs.Created, verbs.Done
+)
 
 
 class Hands:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
+
+import msgspec
 
 from jupyter_mig import errors
 from jupyter_mig.broker import processes
 from jupyter_mig.broker.helper import verbs
 from jupyter_mig.broker.helper.nodes import InstanceNodes
 from jupyter_mig.broker.helper.register import Register
-from jupyter_mig.core.geometry import Gpu, Identity, Spec
+from jupyter_mig.core.geometry import Gpu, Identity, Instance, Spec
 from jupyter_mig.nvml.port import HardwarePort
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Helper:
         except errors.JupyterMigError as error:
             log.warning("%r: %s", verb, error.message)
             return _failed(error)
-        if not isinstance(verb, verbs.Describe | verbs.Observe):
+        if not isinstance(verb, verbs.Describe | verbs.Observe | verbs.Look):
             log.info("%r: %r", verb, outcome)
         return outcome
 
@@ -51,7 +51,10 @@ class Helper:
         uuid = self._uuid(verb.gpu)
         match verb:
             case verbs.Observe():
-                return verbs.Observed(self._driver.instances(uuid))
+                return verbs.Observed(self._instances(uuid))
+            case verbs.Look():
+                pids = self._occupants(uuid, self._there(uuid, verb.gi_id))
+                return verbs.Occupied(pids)
             case verbs.Create():
                 return self._create(uuid, verb.profile_id, verb.start)
             case _:
@@ -120,30 +123,29 @@ class Helper:
         return InstanceNodes(self._driver.described_nodes(uuid, self._there(uuid, gi_id)))
 
     def _kill(self, uuid: str, verb: verbs.Kill) -> None:
-        identity = self._there(uuid, verb.gi_id)
-        if verb.pid not in self._driver.occupants(uuid, identity):
+        if verb.pid not in self._occupants(uuid, self._there(uuid, verb.gi_id)):
             raise errors.NotFound(
                 f"Process {verb.pid} is not on GPU instance {verb.gi_id}",
-                situation="NVML lists it there no more.",
+                situation="NVML does not list it there, and it has none of the nodes open.",
                 code=6,
             )
-        _signal(verb.pid, verb.started_ticks, gently=verb.gently)
+        process = processes.find(verb.pid)
+        if process is not None and process.started_ticks == verb.started_ticks:
+            processes.end(process, gently=verb.gently)
 
+    def _occupants(self, uuid: str, identity: Identity) -> tuple[int, ...]:
+        """Who is on an instance: those NVML lists, and those that have its nodes open."""
+        openers = InstanceNodes(self._driver.described_nodes(uuid, identity)).openers()
+        return tuple(sorted({*self._driver.occupants(uuid, identity), *openers}))
 
-def _signal(pid: int, started_ticks: int, *, gently: bool) -> None:
-    """Signal that very process, not one that has got its pid since; one that is gone is fine."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        process = processes.find(pid)
-        if process is not None and process.started_ticks == started_ticks:
-            signal.pidfd_send_signal(descriptor, signal.SIGTERM if gently else signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    finally:
-        os.close(descriptor)
+    def _instances(self, uuid: str) -> tuple[Instance, ...]:
+        return tuple(
+            msgspec.structs.replace(
+                each,
+                occupants=None if each.occupants is None else self._occupants(uuid, each.identity),
+            )
+            for each in self._driver.instances(uuid)
+        )
 
 
 def _failed(error: errors.JupyterMigError) -> verbs.Failed:

@@ -43,7 +43,7 @@ class InstanceNodes(msgspec.Struct, frozen=True):
         for node, capability in self.pairs:
             _fix(capability)
             _replace(node, uid, FOR_OWNER)
-        openers = self._openers()
+        openers = self.openers()
         if openers:
             self.close()
             raise errors.InUse(
@@ -58,7 +58,8 @@ class InstanceNodes(msgspec.Struct, frozen=True):
             _fix(capability)
             _replace(node, ROOT, FOR_NOBODY)
 
-    def _openers(self) -> frozenset[int]:
+    def openers(self) -> frozenset[int]:
+        """The processes that have one open, by whatever path."""
         numbers = {node.stat().st_rdev for node, _ in self.pairs}
         return frozenset(pid for pid, device in _open_devices() if device in numbers)
 

@@ -27,6 +27,13 @@ class Observe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True)
     gpu: Number
 
 
+class Look(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """Who is on the instance? Only root sees who has its nodes open."""
+
+    gpu: Number
+    gi_id: Number
+
+
 class Create(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     """Make an instance."""
 
@@ -70,7 +77,7 @@ class Kill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
 OfInstance: TypeAlias = Destroy | Protect | Unprotect | Kill
 """Verbs about an instance that is there."""
 
-Verb: TypeAlias = Describe | Observe | Create | OfInstance
+Verb: TypeAlias = Describe | Observe | Look | Create | OfInstance
 
 
 class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
@@ -83,6 +90,12 @@ class Observed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True
     """A full observation."""
 
     instances: tuple[Instance, ...]
+
+
+class Occupied(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """The pids on it."""
+
+    pids: tuple[int, ...]
 
 
 class Created(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
@@ -106,7 +119,7 @@ class Failed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     call: str = ""
 
 
-Outcome: TypeAlias = Described | Observed | Created | Done | Failed
+Outcome: TypeAlias = Described | Observed | Occupied | Created | Done | Failed
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -119,6 +119,8 @@ def read(file: Path) -> MIGBroker:
         raise _malformed(file, str(error)) from error
     if not found.listed:
         raise _malformed(file, "it names no GPU")
+    if found.whole_gpus and found.isolation:
+        raise _malformed(file, "with isolation, whole_gpus must be empty: they cannot be closed")
     return found
 
 

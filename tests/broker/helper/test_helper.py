@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ import msgspec
 import pytest
 
 from jupyter_mig import errors
+from jupyter_mig.broker import processes
 from jupyter_mig.broker.helper import line, verbs
 from jupyter_mig.broker.helper.driver import HelpedDriver
 from jupyter_mig.broker.helper.hands import Hands
@@ -150,6 +153,31 @@ def test_the_nodes_of_an_instance_are_given_and_taken(root: Root) -> None:
         ] * 2
         driver.unprotect(uuid, made)
         assert [(node.stat().st_uid, node.stat().st_mode & 0o777) for node in nodes] == [(0, 0)] * 2
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root makes device nodes")
+def test_who_has_a_node_open_is_seen_and_can_be_ended(root: Root) -> None:
+    """Also by a descriptor from before, which no change of the node takes away."""
+    uuid = root.uuids[0]
+    with root.helped() as driver:
+        made = driver.create(Spec(uuid, ONE_G, 0))
+        (node, _), *_ = driver.described_nodes(uuid, made)
+        node.unlink()
+        os.mknod(node, stat.S_IFCHR | 0o444, os.makedev(1, 8))
+        with node.open() as opened, subprocess.Popen(["sleep", "60"], stdin=opened) as stashed:
+            opened.close()
+            assert driver.occupants(uuid, made) == (stashed.pid,)
+            (seen,) = driver.instances(uuid)
+            assert seen.occupants == (stashed.pid,)
+            with pytest.raises(errors.InUse):
+                driver.protect(uuid, made, ALICE)
+            process = processes.find(stashed.pid)
+            assert process is not None
+            driver.end(uuid, made, process.pid, process.started_ticks + 1, gently=True)
+            assert stashed.poll() is None, "another process of that pid is left alone"
+            driver.end(uuid, made, process.pid, process.started_ticks, gently=True)
+            assert stashed.wait(10) == -signal.SIGTERM
+        assert driver.occupants(uuid, made) == ()
 
 
 def test_it_ends_nobody_who_is_not_on_the_instance(root: Root) -> None:
