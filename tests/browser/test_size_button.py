@@ -183,3 +183,19 @@ async def test_without_a_gpu_and_back(user: Home) -> None:
         await expect(page.size_button).to_have_text("GPU: 2g.10gb")
         await page.run_cell(PROFILE)
         await expect(page.output).to_have_text("2g.10gb")
+
+
+async def test_a_console_has_the_button_too(user: Home) -> None:
+    """Another size for the same console."""
+    async with lab(user) as page:
+        cards = page.page.locator(".jp-LauncherCard[data-category='Console']:visible")
+        await cards.filter(has_text="(1g.5gb)").click()
+        button = page.page.locator(".jp-ConsolePanel .jp-mig-Size-button")
+        await expect(button).to_have_text("GPU: 1g.5gb")
+        await button.click()
+        await _row(page, "2g.10gb").click()
+        await page.picture("size-console")
+        await page.accept()
+        await expect(button).to_have_text("GPU: 2g.10gb")
+        await page.is_idle()
+        await _has(user, "2g.10gb")
