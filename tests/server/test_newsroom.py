@@ -14,6 +14,8 @@ from typing import Any
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
+from jupyter_mig.nvml import simulated
+from jupyter_mig.wire import meeting
 from tests.server.servers import PATIENCE_SECONDS, TOKEN, Home, Server, serving
 
 SMALL = "python3-mig-1g.5gb"
@@ -96,6 +98,27 @@ async def test_an_idle_and_a_lost_slice(user: Home) -> None:
         assert (event["kind"], event["lease_id"]) == ("released", lease.lease_id)
 
 
+async def test_a_slice_that_is_filled_and_destroyed_under_its_kernel(user: Home) -> None:
+    """By a program in the notebook, and by an administrator."""
+    # The broker looks more often at the GPUs while somebody waits.
+    async with serving(user, OFTEN) as server, listening(server) as listener:
+        kernel = (await server.start_session(SMALL, "train.ipynb")).body["kernel"]["id"]
+        lease = await server.lease_in(kernel, "bound")
+        assert lease.slice is not None
+        with _silicon(user) as node:
+            with node.cuda_client(lease.slice.mig_uuid, memory_bytes=46 * 2**30 // 10):
+                event = await listener.next()
+            assert (event["kind"], event["kernel_id"]) == ("nearly-full", kernel)
+            assert event["memory_used_bytes"] >= 0.9 * event["memory_total_bytes"]
+            other = await server.start(WHOLE)
+            await server.lease_in(other, "waiting")
+            node.destroy(lease.slice.mig_uuid)
+            while event["kernel_id"] != kernel or event["kind"] == "nearly-full":
+                event = await listener.next()
+        assert (event["kind"], event["lease_id"]) == ("lost", lease.lease_id)
+        assert "gone from its GPU" in event["message"]
+
+
 async def test_a_kernel_that_dies_for_good(user: Home) -> None:
     """Nobody asked for that; its slice is free again."""
     options = (OFTEN, "--KernelRestarter.restart_limit=1", "--KernelRestarter.time_to_dead=0.2")
@@ -121,6 +144,11 @@ async def test_without_slices_nothing_is_asked(user: Home) -> None:
         # A question would have it started again within the 0.2 s in which it looks.
         await server.run(await server.start("python3"), "import time; time.sleep(1)")
         assert not _lives(user)
+
+
+def _silicon(user: Home) -> simulated.Node:
+    """The simulated hardware, beneath the broker."""
+    return simulated.attached(user.broker_dir / meeting.SILICON)
 
 
 def _lives(user: Home) -> bool:
