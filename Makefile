@@ -21,7 +21,7 @@ LEFT_OUT_FRONTEND_no = $(WITHOUT_FRONTEND)
 LEFT_OUT = $(LEFT_OUT_BROWSER_$(BROWSER)) $(LEFT_OUT_FRONTEND_$(FRONTEND))
 
 .NOTPARALLEL:
-.PHONY: help demo test check unit browser docs bench bursts soak upstream-tests install chromium clean \
+.PHONY: help demo test shells check unit browser docs bench bursts soak upstream-tests install chromium clean \
   frontend lint-frontend node
 
 help:
@@ -45,6 +45,7 @@ test: check docs
 	@$(MAKE) say-left-out
 	@if [ "$(FRONTEND)" != no ]; then $(MAKE) frontend; fi
 	@if [ -z "$(strip $(LEFT_OUT))" ]; then $(MAKE) chromium; fi
+	@$(MAKE) shells
 	$(BIN)/python -m pytest $(LEFT_OUT) $(PYTEST_ARGS)
 	@$(MAKE) say-left-out
 
@@ -124,6 +125,15 @@ chromium:
 	echo "run this as root on Debian and it is installed for you, or leave those tests out on purpose:"; \
 	echo "make test BROWSER=no"; \
 	exit 1
+
+# The Tab key is tried in zsh and fish where they are; nothing else needs them.
+shells:
+	@if command -v zsh >/dev/null && command -v fish >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends zsh fish && exit 0; \
+	fi; \
+	echo "*** zsh and fish are not here: their tests of the Tab key are skipped ***"
 
 clean:
 	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis \

@@ -10,9 +10,24 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
 
 PROMPT = "ready> "
 _PATIENCE_SECONDS = 30.0
+
+
+class Shell(NamedTuple):
+    """How a shell is started without anybody's settings, and what keeps its lines plain."""
+
+    command: tuple[str, ...]
+    terminal: str
+    plain: str
+
+
+BASH = Shell(
+    ("bash", "--norc", "--noprofile", "-i"), "xterm", "bind 'set enable-bracketed-paste off'"
+)
+ZSH = Shell(("zsh", "-f", "-i"), "dumb", "unset zle_bracketed_paste")
 
 
 class Screen:
@@ -45,12 +60,18 @@ class Screen:
 
 
 @contextmanager
-def shell(environ: Mapping[str, str]) -> Iterator[Screen]:
-    """An interactive bash with job control, in a session of its own on a terminal of its own."""
+def shell(environ: Mapping[str, str], kind: Shell = BASH) -> Iterator[Screen]:
+    """An interactive shell with job control, in a session of its own on a terminal of its own."""
     far, near = pty.openpty()
     with subprocess.Popen(
-        ["setsid", "--ctty", "bash", "--norc", "--noprofile", "-i"],
-        env={**environ, "PS1": PROMPT, "TERM": "xterm", "COLUMNS": "100", "INPUTRC": os.devnull},
+        ["setsid", "--ctty", *kind.command],
+        env={
+            **environ,
+            "PS1": PROMPT,
+            "TERM": kind.terminal,
+            "COLUMNS": "100",
+            "INPUTRC": os.devnull,
+        },
         stdin=near,
         stdout=near,
         stderr=near,
@@ -59,7 +80,7 @@ def shell(environ: Mapping[str, str]) -> Iterator[Screen]:
         screen = Screen(far)
         try:
             screen.until(PROMPT)
-            screen.command("bind 'set enable-bracketed-paste off'")
+            screen.command(kind.plain)
             yield screen
         finally:
             os.close(far)
