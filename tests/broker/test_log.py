@@ -18,6 +18,7 @@ from jupyter_mig.core import events
 from jupyter_mig.core.choices import Choice
 from jupyter_mig.core.geometry import Gpu, Identity, Instance, Spec
 from jupyter_mig.core.leases import Holder
+from tests import disks
 
 NAMES = st.text(max_size=20)
 SECONDS = st.floats(min_value=0, max_value=1e9)
@@ -169,19 +170,8 @@ def test_damage_is_recognised(damage: object, path: Path) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one megabyte."""
-    if os.getuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    mount = tmp_path / "disk"
-    mount.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount)],
-        check=False,
-        capture_output=True,
-    )
-    if made.returncode:
-        pytest.skip(f"no small disk can be mounted here: {made.stderr.decode()}")
-    yield mount
-    subprocess.run(["umount", str(mount)], check=True)
+    with disks.small_disk(tmp_path / "disk", "1m") as mount:
+        yield mount
 
 
 def fill(disk: Path) -> Path:

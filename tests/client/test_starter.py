@@ -15,6 +15,7 @@ from jupyter_mig import errors
 from jupyter_mig.client import Client, Settings, place
 from jupyter_mig.client.starter import Starter
 from jupyter_mig.wire import meeting
+from tests import disks
 from tests.broker.brokers import Post
 
 HOLD = """
@@ -127,19 +128,8 @@ async def test_one_that_finds_the_place_taken_is_started_again(post: Post) -> No
 @pytest.fixture
 def small_disk(runtime: Path) -> Iterator[Path]:
     """A file system of 64 kB as runtime directory."""
-    if os.getuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    mount = runtime / "disk"
-    mount.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(mount)],
-        check=False,
-        capture_output=True,
-    )
-    if made.returncode:
-        pytest.skip(f"no small disk can be mounted here: {made.stderr.decode()}")
-    yield mount
-    subprocess.run(["umount", str(mount)], check=True)
+    with disks.small_disk(runtime / "disk", "64k") as mount:
+        yield mount
 
 
 async def test_a_full_disk_is_said_to_be_full(small_disk: Path) -> None:

@@ -19,11 +19,10 @@ from .arguments import (
     pointer_to,
     uint,
     uint_out,
-    write_array,
-    write_handles,
 )
 from .codes import Code, Returned
 from .handles import Kind
+from .listing import require_placement, serial_of, write_instances, write_placements
 from .models import COMPUTE_ENUM_COUNT, ComputeProfile, Engines, Profile
 from .partitioning import compute_capacity
 from .session import Session
@@ -85,8 +84,8 @@ def possible_placements(
     """All placements the compute profile could have in an empty GPU instance."""
     compute = _by_id(session, of, profile_id)
     session.require_config()
-    rows = [{"start": start, "size": compute.slices} for start in compute.starts]
-    write_array(into, count, pynvml.c_nvmlComputeInstancePlacement_t, rows)
+    struct = pynvml.c_nvmlComputeInstancePlacement_t
+    write_placements(into, count, struct, compute.starts, compute.slices)
 
 
 @COMPUTE_INSTANCE.function("nvmlGpuInstanceCreateComputeInstance", gpu_instance, uint, handle_out)
@@ -107,8 +106,7 @@ def create_with_placement(
 ) -> None:
     """An impossible placement is an invalid argument, an occupied one insufficient resources."""
     compute = _by_id(session, of, profile_id)
-    if placement.start not in compute.starts or placement.size != compute.slices:
-        raise Returned(Code.INVALID_ARGUMENT)
+    require_placement(placement, compute.starts, compute.slices)
     _create(session, of, compute, placement.start, into)
 
 
@@ -128,12 +126,8 @@ def compute_instances(
     """Those of one compute profile."""
     compute = _by_id(session, of, profile_id)
     session.require_config()
-    handles = [
-        session.handle(Kind.COMPUTE_INSTANCE, of.gpu, one.serial)
-        for one in of.instance.compute_instances
-        if one.profile_id == compute.id
-    ]
-    write_handles(into, count, handles)
+    found = (Kind.COMPUTE_INSTANCE, of.gpu, of.instance.compute_instances)
+    write_instances(session, found, compute.id, into, count)
 
 
 @COMPUTE_INSTANCE.function("nvmlGpuInstanceGetComputeInstanceById", gpu_instance, uint, handle_out)
@@ -142,10 +136,7 @@ def compute_instance_by_id(
 ) -> None:
     """By its id inside the GPU instance."""
     session.require_config()
-    present = of.instance.compute_instances
-    serial = next((one.serial for one in present if one.id == compute_id), None)
-    if serial is None:
-        raise Returned(Code.NOT_FOUND)
+    serial = serial_of(of.instance.compute_instances, compute_id)
     into.value = session.handle(Kind.COMPUTE_INSTANCE, of.gpu, serial)
 
 

@@ -23,11 +23,10 @@ from .arguments import (
     pointer_to,
     uint,
     uint_out,
-    write_array,
-    write_handles,
 )
 from .codes import Code, Returned
 from .handles import Kind
+from .listing import require_placement, serial_of, write_instances, write_placements
 from .models import GPU_ENUM_COUNT, Profile
 from .session import Session
 from .table import FunctionTable
@@ -91,8 +90,8 @@ def possible_placements(
     """All placements the profile could have on an empty GPU."""
     profile = _by_id(session, of, profile_id)
     session.require_config()
-    rows = [{"start": start, "size": profile.size} for start in profile.starts]
-    write_array(into, count, pynvml.c_nvmlGpuInstancePlacement_t, rows)
+    struct = pynvml.c_nvmlGpuInstancePlacement_t
+    write_placements(into, count, struct, profile.starts, profile.size)
 
 
 @GPU_INSTANCE.function("nvmlDeviceGetGpuInstanceRemainingCapacity", _GPU, uint, uint_out)
@@ -118,8 +117,7 @@ def create_with_placement(
 ) -> None:
     """An impossible placement is an invalid argument, an occupied one insufficient resources."""
     profile = _by_id(session, of, profile_id)
-    if placement.start not in profile.starts or placement.size != profile.size:
-        raise Returned(Code.INVALID_ARGUMENT)
+    require_placement(placement, profile.starts, profile.size)
     _create(session, of, profile, placement.start, into)
 
 
@@ -134,16 +132,11 @@ def destroy(session: Session, of: InstanceTarget) -> None:
 def gpu_instances(
     session: Session, of: PhysicalGpu, profile_id: int, into: Buffer, count: Any
 ) -> None:
-    """Those of one profile. The header wants room for all the profile can have; the count, too."""
+    """Those of one profile."""
     profile = _by_id(session, of, profile_id)
     session.require_config()
-    found = session.now.gpus[of.gpu].instances
-    handles = [
-        session.handle(Kind.GPU_INSTANCE, of.gpu, one.serial)
-        for one in found
-        if one.profile_id == profile.id
-    ]
-    write_handles(into, count, handles)
+    found = (Kind.GPU_INSTANCE, of.gpu, session.now.gpus[of.gpu].instances)
+    write_instances(session, found, profile.id, into, count)
 
 
 @GPU_INSTANCE.function("nvmlDeviceGetGpuInstanceById", _GPU, uint, handle_out)
@@ -151,10 +144,7 @@ def gpu_instance_by_id(session: Session, of: PhysicalGpu, instance_id: int, into
     """By the driver's id, which the next instance in that place will have again."""
     session.require_mig(of.gpu)
     session.require_config()
-    found = session.now.gpus[of.gpu].instances
-    serial = next((one.serial for one in found if one.id == instance_id), None)
-    if serial is None:
-        raise Returned(Code.NOT_FOUND)
+    serial = serial_of(session.now.gpus[of.gpu].instances, instance_id)
     into.value = session.handle(Kind.GPU_INSTANCE, of.gpu, serial)
 
 
