@@ -69,6 +69,8 @@ class _LeaseRoute(Route):
         """Between a broker's death and the next one somebody else may have been given a slice on
         which nobody was: its kernel was starting, or starting again. Who locks it now tells.
         """
+        if lease.requested_at >= self.service.since:
+            return
         nodes = tuple(map(Path, self.service.locked.get(lease.instance_id or "", ())))
         lockers = await asyncio.to_thread(processes.lockers, nodes)  # it can take 10 ms
         others = lockers - {*ours, pid_of(lease.requester)}

@@ -64,7 +64,9 @@ def boottime() -> float:
 
 
 class Service:
-    """Owns the ledger. Lives on one event loop; construct it there."""
+    """Owns the ledger. Lives on one event loop; construct it there. ``since`` is when, in seconds
+    on the ledger's clock, this broker took over.
+    """
 
     def __init__(
         self,
@@ -75,6 +77,7 @@ class Service:
     ) -> None:
         self.settings = settings
         self.clock = clock
+        self.since = clock()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._log, self._ledger = recovered
         self._hardware = hardware

@@ -206,6 +206,7 @@ async def test_a_slice_that_was_given_away_is_not_used_by_the_kernels_successor(
     with _environment(neighbours.environ):
         await manager.start_kernel(env=dict(neighbours.environ))
         neighbours.ours.end(signal.SIGKILL)
+        assert manager.provisioner is not None
         await manager.provisioner.kill()
         await manager.provisioner.wait()
         assert (await neighbours.theirs_now(patience_seconds=30)).state == "granted"
