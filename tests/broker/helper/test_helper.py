@@ -161,6 +161,7 @@ def test_who_has_a_node_open_is_seen_and_can_be_ended(root: Root) -> None:
     uuid = root.uuids[0]
     with root.helped() as driver:
         made = driver.create(Spec(uuid, ONE_G, 0))
+        root.make_devices()
         (node, _), *_ = driver.described_nodes(uuid, made)
         node.unlink()
         os.mknod(node, stat.S_IFCHR | 0o444, os.makedev(1, 8))
