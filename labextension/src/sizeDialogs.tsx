@@ -2,8 +2,8 @@ import { Dialog, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
-import type { IChoice } from './choices.js';
 import { extent } from './availability.js';
+import type { IChoice } from './choices.js';
 import type { ISubject } from './subject.js';
 import type { IQuestions } from './switcher.js';
 import type { IProblem } from './views.js';
@@ -40,7 +40,9 @@ export class SizeDialogs implements IQuestions {
         ? trans.__('Wait for %1', to.name)
         : trans.__('Give Up %1 and Wait', subject.lease.size);
     const answer = await showDialog({
-      title: trans.__('%1 was not changed to %2', subject.title, to.name),
+      title: isKnown(problem)
+        ? trans.__('%1 was not changed to %2', subject.title, to.name)
+        : trans.__('No news of the change to %1', to.name),
       body: <Words problem={problem} />,
       buttons: [
         ...(problem.kind === NO_ROOM ? [Dialog.warnButton({ label: wait })] : []),
@@ -58,6 +60,11 @@ export class SizeDialogs implements IQuestions {
       buttons: [Dialog.okButton({ label: this._trans.__('Ok') })]
     });
   }
+}
+
+/** Whether our server said so: if only the connection broke, the change may go on. */
+function isKnown(problem: IProblem): boolean {
+  return problem.kind !== '' && problem.kind !== 'server-unreachable';
 }
 
 function Sure(props: {
@@ -78,7 +85,7 @@ function Sure(props: {
         </span>
         {to === null ? null : <span className="jp-mig-soft">{extent(trans, to)}</span>}
       </p>
-      <p>{trans.__('Its kernel starts anew, so all variables are lost. The notebook stays.')}</p>
+      <p>{trans.__('Its kernel starts anew, so all variables are lost. Code and outputs stay.')}</p>
       {to === null ? null : <Fate trans={trans} from={from} to={to} />}
     </div>
   );

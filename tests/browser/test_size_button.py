@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from playwright.async_api import Locator, expect
 
 from jupyter_mig.wire.messages import LeaseRequest
@@ -29,6 +31,15 @@ async def _has(user: Home, *sizes: str) -> None:
         return sorted(lease.size for lease in await user.leases()) == sorted(sizes)
 
     await until(found, f"for the leases to be {sizes}")
+
+
+def _install_broken(user: Home, size: str) -> None:
+    """A kernelspec of that size, in the place of ours, whose program is not there."""
+    user.kernelspec(f"python3-mig-{size}", size, "/no/such/program")
+    path = user.directory / "data" / "kernels" / f"python3-mig-{size}" / "kernel.json"
+    document = json.loads(path.read_text())
+    document["metadata"]["jupyter_mig"] = {"profile": size, "base": "python3", "memory_bytes": 1}
+    path.write_text(json.dumps(document))
 
 
 async def _walk_to_the_button(page: Lab) -> None:
@@ -183,6 +194,25 @@ async def test_without_a_gpu_and_back(user: Home) -> None:
         await expect(page.size_button).to_have_text("GPU: 2g.10gb")
         await page.run_cell(PROFILE)
         await expect(page.output).to_have_text("2g.10gb")
+
+
+async def test_the_old_size_comes_back(user: Home) -> None:
+    """Where the new kernel does not start: the notebook has one again, and the dialog says all."""
+    _install_broken(user, "2g.10gb")
+    async with lab(user) as page:
+        await page.open_notebook("train.ipynb", "1g.5gb")
+        await page.is_idle()
+        await page.size_button.click()
+        await _row(page, "2g.10gb").click()
+        await page.accept()
+        await expect(page.dialog).to_contain_text("train.ipynb was not changed to 2g.10gb")
+        await expect(page.dialog).to_contain_text("started again with 1g.5gb")
+        await page.picture("size-back")
+        await page.accept()
+        await expect(page.size_button).to_have_text("GPU: 1g.5gb")
+        await page.run_cell(PROFILE)
+        await expect(page.output).to_have_text("1g.5gb")
+        await _has(user, "1g.5gb")
 
 
 async def test_a_console_has_the_button_too(user: Home) -> None:
