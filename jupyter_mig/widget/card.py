@@ -20,7 +20,7 @@ _FONT = "var(--jp-ui-font-family, var(--vscode-font-family, sans-serif))"
 
 STYLE = f"""<style>
 .jp-mig-Monitor {{ font: 13px/1.5 {_FONT}; color: {_TEXT}; max-width: 34em; }}
-.jp-mig-Monitor-tag {{ color: {_WARNING}; border: 1px solid; border-radius: 8px;
+.jp-mig-Monitor-tag {{ border: 1px solid {_WARNING}; border-radius: 8px;
   padding: 0 6px; font-size: 11px; font-weight: 600; }}
 .jp-mig-Monitor-gpu, .jp-mig-Monitor-source, .jp-mig-Monitor-note {{ color: {_FAINT}; }}
 .jp-mig-Monitor-gauges {{ display: grid; gap: 4px 10px; align-items: center;
