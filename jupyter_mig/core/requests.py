@@ -147,10 +147,20 @@ def resize_requested(turn: Turn, event: ResizeRequested) -> None:
     place = turn.state.place_of(lease) if lease and lease.state in USABLE else None
     if lease is None or place is None:
         return
-    turn.state.parkings.pop(lease.lease_id, None)
-    parking = Parking(lease.lease_id, lease.owner, event.size, turn.now + turn.rules.park)
+    parking = _renewed_parking(turn, lease, event.size)
     if not line.park(turn, parking, place):
         turn.do(RefuseResize(lease.lease_id, event.size))
         return
     turn.state.parkings[lease.lease_id] = parking
     turn.do(Park(lease.lease_id, event.size))
+
+
+def _renewed_parking(turn: Turn, lease: Lease, size: str) -> Parking:
+    """An empty one in the place of that for an earlier resize, if there is one: asking again and
+    again keeps no room for ever.
+    """
+    earlier = turn.state.parkings.pop(lease.lease_id, None)
+    since = earlier.since if earlier and earlier.until > turn.now else None
+    since = turn.now if since is None else since
+    until = min(turn.now + turn.rules.park, since + turn.rules.park_longest)
+    return Parking(lease.lease_id, lease.owner, size, until, since=since)

@@ -17,6 +17,7 @@ class Rules(msgspec.Struct, frozen=True):
     ``bind_grace``: how long a granted slice may stay without a kernel.
     ``warm``: how long an emptied instance is kept for the same user; 0 destroys at once.
     ``park``: how long room is kept for a resize or for an eviction under way.
+    ``park_longest``: how long at the most without a break, however often a resize is asked for.
     ``overtake``: how long smaller requests may pass a blocked one at the head of the queue.
     ``term_grace``: between TERM and KILL of processes left on a slice.
     ``condemn_after``: how long a slice may refuse to empty before it is condemned.
@@ -34,6 +35,7 @@ class Rules(msgspec.Struct, frozen=True):
     bind_grace: float = 60.0
     warm: float = 0.0
     park: float = 120.0
+    park_longest: float = 600.0
     overtake: float = 300.0
     term_grace: float = 3.0
     condemn_after: float = 30.0

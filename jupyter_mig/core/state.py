@@ -84,7 +84,7 @@ class GpuState(msgspec.Struct):
 class Parking(msgspec.Struct):
     """Room that is kept: for a resize of ``key`` (a lease), or for the waiting lease ``key`` while
     warm instances are cleared away. ``masks`` are memory slices by GPU, ``instances`` existing
-    instances kept by id.
+    instances kept by id. ``since`` is when room began to be kept for ``key`` without a break.
     """
 
     key: str
@@ -93,6 +93,7 @@ class Parking(msgspec.Struct):
     until: float
     masks: dict[str, int] = {}
     instances: tuple[str, ...] = ()
+    since: float | None = None
 
 
 class State(msgspec.Struct):

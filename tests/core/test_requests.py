@@ -36,7 +36,9 @@ def lease_in(state: LeaseState) -> Story:
 def test_request_to_grant() -> None:
     """An empty GPU: the instance is made at the chosen place, then the slice is granted."""
     story = Story(A100)
-    assert story.ask("a", "3g.20gb") == [actions.CreateInstance("i2", Spec("GPU-0", 9, 4), owner=1000)]
+    assert story.ask("a", "3g.20gb") == [
+        actions.CreateInstance("i2", Spec("GPU-0", 9, 4), owner=1000)
+    ]
     assert story.answer() == [actions.Grant("a")]
     assert story.state("a") is LeaseState.GRANTED
 
@@ -304,6 +306,22 @@ def test_parking_expires() -> None:
     assert story.state("bob") is LeaseState.WAITING
     story.wait(1)
     assert story.state("bob") is LeaseState.CREATING
+
+
+def test_asking_again_and_again_keeps_no_room_for_ever() -> None:
+    """Ten minutes after the first time it is everybody's; a resize after that begins anew."""
+    story = Story(A100)
+    story.bound("a", "1g.5gb")
+    story.happen(events.ResizeRequested("a", "7g.40gb"))
+    story.ask("bob", "4g.20gb", BOB, None)
+    for _ in range(6):
+        story.wait(99)
+        assert story.state("bob") is LeaseState.WAITING
+        story.happen(events.ResizeRequested("a", "7g.40gb"))
+    story.wait(6)
+    assert story.state("bob") is LeaseState.CREATING
+    story.happen(events.ResizeRequested("a", "2g.10gb"))
+    assert story.ledger.state.parkings["a"].until == story.now + story.rules.park
 
 
 def test_parked_warm_instance_expires() -> None:
