@@ -81,6 +81,12 @@ export class Kernels {
     }
   }
 
+  /** Restart it, after asking: as JupyterLab does for the notebook in front. */
+  async restart(lease: IHolder): Promise<void> {
+    await this.goTo(lease);
+    await this._app.commands.execute('kernelmenu:restart');
+  }
+
   /** Shut it down, after asking. */
   async shutDown(lease: IHolder): Promise<void> {
     if (!(await this._isSure(lease))) {

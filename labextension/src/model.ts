@@ -150,11 +150,6 @@ export class Model implements IDisposable {
     return this._palette.colourOf(leaseId);
   }
 
-  /** Whether this tab called that lease's wait off. */
-  hasCancelled(leaseId: string): boolean {
-    return this._cancelled.has(leaseId);
-  }
-
   /** Call a wait off. Throws what the source throws. */
   async cancel(lease: ILease): Promise<void> {
     this._cancelled.add(lease.leaseId);
@@ -195,6 +190,7 @@ export class Model implements IDisposable {
     this._problem = null;
     const leaseIds = overview.leases.map(lease => lease.leaseId);
     this._palette.keep(leaseIds);
+    this._cancelled = new Set(leaseIds.filter(each => this._cancelled.has(each)));
     this._setPace();
   }
 
@@ -213,7 +209,7 @@ export class Model implements IDisposable {
   private readonly _poll: Poll<void, unknown>;
   private readonly _changed = new Signal<this, void>(this);
   private readonly _palette = new Palette();
-  private readonly _cancelled = new Set<string>();
+  private _cancelled = new Set<string>();
   private _overview: IOverview | null = null;
   private _problem: IProblem | null = null;
   private _questions = 0;

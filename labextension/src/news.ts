@@ -4,8 +4,8 @@ import type { Event } from '@jupyterlab/services';
 import type { Decoder } from './decode.js';
 import { DecodeError, object, text, withDefault, word } from './decode.js';
 
-/** Of later versions we know nothing: they are passed over. */
-const SCHEMAS = ['urn:jupyter-mig:slice:v1', 'https://jupyter-mig/slice/v1'];
+/** As in `jupyter_mig/server/schemas/slice.yaml`. Of later versions we know nothing. */
+const SCHEMA = 'urn:jupyter-mig:slice:v1';
 
 export const KINDS = [
   'granted',
@@ -22,6 +22,7 @@ export type Kind = (typeof KINDS)[number];
 export interface INews {
   readonly kind: Kind;
   readonly kernelId: string;
+  /** Empty if it never had one. */
   readonly leaseId: string;
   readonly size: string;
   readonly label: string;
@@ -45,7 +46,7 @@ const raw: Decoder<IRaw> = object<IRaw>({
 
 /** null: it is about something else, or of a version that says it in other words. */
 export function newsIn(emission: Event.Emission): INews | null {
-  if (!SCHEMAS.includes(emission.schema_id)) {
+  if (emission.schema_id !== SCHEMA) {
     return null;
   }
   try {

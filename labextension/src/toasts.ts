@@ -1,7 +1,7 @@
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { Action, INotice } from './bulletin.js';
+import type { Action, INotice } from './notices.js';
 import type { Kernels } from './kernels.js';
 import type { Model } from './model.js';
 import type { INews } from './news.js';
@@ -39,6 +39,10 @@ export class Toasts {
       case 'go':
         return kernels.isHere(news)
           ? { label: trans.__('Go to Notebook'), callback: () => void kernels.goTo(news) }
+          : null;
+      case 'restart':
+        return kernels.isHere(news)
+          ? { label: trans.__('Restart'), callback: () => void kernels.restart(news) }
           : null;
       case 'shut-down':
         return kernels.isHere(news)

@@ -2,7 +2,7 @@ import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 
 import type { Kind } from './news.js';
 
-/** What the user wants to be told: the settings of notices, or their defaults before they are loaded. */
+/** What the user wants to be told: the settings of notices; everything before they are loaded. */
 export class Wishes {
   follow(settings: ISettingRegistry.ISettings): void {
     const read = (): void => {
@@ -16,5 +16,5 @@ export class Wishes {
     return this._settings.enabled !== false && this._settings[kind] !== false;
   }
 
-  private _settings: Readonly<Record<string, unknown>> = { released: false };
+  private _settings: Readonly<Record<string, unknown>> = {};
 }

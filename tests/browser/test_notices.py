@@ -34,8 +34,7 @@ def _toasts(page: Lab) -> Locator:
 
 async def _picture(page: Lab, name: str) -> None:
     """Once what slides in has done so."""
-    for toast in await _toasts(page).all():
-        await toast.hover(trial=True)
+    await expect(page.page.locator(".Toastify--animate")).to_have_count(0)
     await page.picture(name)
 
 
@@ -72,6 +71,7 @@ async def test_what_happens_to_a_slice_is_said_with_what_to_do(user: Home) -> No
         gone = _toasts(page).filter(has_text="failed")
         await expect(gone).to_be_visible()
         await _picture(page, "notices-lost")
+        await expect(gone.get_by_role("button", name="Restart")).to_be_visible()
         await gone.get_by_role("button", name="Shut Down").click()
         await expect(page.dialog).to_contain_text("its variables are lost")
         await page.accept()
@@ -79,8 +79,8 @@ async def test_what_happens_to_a_slice_is_said_with_what_to_do(user: Home) -> No
 
 
 async def test_what_is_not_wanted_is_not_said(user: Home) -> None:
-    """A setting for each kind, read while the page is open; a freed slice is no news by default."""
-    set_notices(user, {"idle": False})
+    """A setting for each kind, which a new user finds all on."""
+    set_notices(user, {"idle": False, "released": False})
     async with lab(user) as page:
         lease = await _one_kernel(page)
         await _emit(page, lease, "idle", "Idle.")
@@ -100,3 +100,18 @@ async def test_a_refusal_is_said_once(user: Home) -> None:
         await expect(_toasts(page)).to_have_count(1)
         await expect(_toasts(page)).to_contain_text("night.py")
         await _picture(page, "notices-refused")
+
+
+async def test_a_slice_that_fills_up(user: Home) -> None:
+    """The server notices, the page says so, and a larger size is two clicks away."""
+    async with lab(user, "--MIGNews.watch_seconds=1") as page:
+        await page.open_notebook("train.ipynb", "1g.5gb")
+        await page.is_idle()
+        await page.run_cell("held = b'1' * int(4.5 * 2**30)")
+        full = _toasts(page).filter(has_text="train.ipynb uses 4.")
+        await expect(full).to_have_count(1)
+        await page.command("jupyter-mig:open-panel")
+        await expect(page.panel).to_contain_text("Nearly full. 1g.10gb is free: 10 GiB.")
+        await _picture(page, "nearly-full")
+        await full.get_by_role("button", name="Change Size").click()
+        await expect(page.page.locator(".lm-Menu")).to_contain_text("1g.10gb")

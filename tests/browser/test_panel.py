@@ -87,6 +87,46 @@ async def test_going_to_a_notebook_by_keyboard(user: Home) -> None:
         await expect(page.slice).to_contain_text("2g.10gb")
 
 
+async def test_everything_is_reached_by_keyboard(user: Home) -> None:
+    """In the order in which it is read, each with a name of its own; menus give the focus back."""
+    async with lab(user) as page:
+        await page.open_notebook("train.ipynb", "2g.10gb")
+        await page.is_idle()
+        await page.command("jupyter-mig:open-panel")
+        await expect(page.panel).to_contain_text("of 9.6 GiB")
+        await page.panel.get_by_role("button").first.focus()
+        names = [await _focused(page)]
+        while names[-1]:
+            await page.page.keyboard.press("Tab")
+            names.append(await _focused(page))
+        assert names[:-1] == [
+            "Change the size of train.ipynb: 2g.10gb",
+            "Shut down",
+            "train.ipynb: 2g.10gb, yours",
+            "train.ipynb",
+            "Change the size of train.ipynb: 2g.10gb",
+            "Shut down train.ipynb",
+        ]
+        size = page.panel.get_by_role("button", name="Change the size of train.ipynb").first
+        await size.focus()
+        await page.page.keyboard.press("Enter")
+        await expect(page.page.locator(".lm-Menu")).to_contain_text("3g.20gb")
+        await page.page.keyboard.press("Escape")
+        await expect(size).to_be_focused()
+
+
+async def _focused(page: Lab) -> str:
+    """The name of what has the focus in the panel; empty: nothing there has."""
+    name: str = await page.panel.evaluate(
+        """panel => {
+          const focused = document.activeElement;
+          const name = focused.ariaLabel ?? focused.textContent;
+          return panel.contains(focused) ? name : '';
+        }"""
+    )
+    return name
+
+
 async def test_shutting_down_frees_the_slice(user: Home) -> None:
     """After a question that says what is lost; not if the answer is no."""
     async with lab(user) as page:

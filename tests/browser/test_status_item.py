@@ -72,7 +72,7 @@ async def test_a_wait_that_ends_well_is_told(user: Home) -> None:
         await page.page.wait_for_timeout(3_500)  # a shorter wait is no news
         await user.client.release(running.lease_id)
         toast = page.page.locator(".Toastify__toast")
-        await expect(toast).to_contain_text("train.ipynb has its 1g.5gb slice.")
+        await expect(toast).to_contain_text("train.ipynb has its 1g.5gb slice")
         await page.picture("notice")
         await toast.get_by_role("button", name="Go to Notebook").click()
         await expect(page.slice).to_contain_text("1g.5gb")

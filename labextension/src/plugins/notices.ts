@@ -2,10 +2,9 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import type { Event } from '@jupyterlab/services';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 
-import { Bulletin } from '../bulletin.js';
 import { newsIn } from '../news.js';
+import { noticeOf } from '../notices.js';
 import { Toasts } from '../toasts.js';
-import { Waits } from '../waits.js';
 import { Wishes } from '../wishes.js';
 import { ISizing } from './sizing.js';
 import { ISlices } from './slices.js';
@@ -25,25 +24,18 @@ export const notices: JupyterFrontEndPlugin<void> = {
     const wishes = new Wishes();
     void registry?.load(notices.id).then(settings => wishes.follow(settings));
     const toasts = new Toasts(model, kernels, sizing, trans);
-    const bulletin = new Bulletin({
-      isWanted: kind => wishes.isWanted(kind),
-      isWaiting: leaseId => model.waiting.some(lease => lease.leaseId === leaseId),
-      hasCancelled: leaseId => model.hasCancelled(leaseId),
-      isOpen: news => kernels.isOpen(news),
-      show: notice => toasts.show(notice)
-    });
-    // Other front ends than JupyterLab and Notebook may come without an event manager.
     const events = app.serviceManager.events as Event.IManager | undefined;
     events?.stream.connect((_, emission) => {
       const news = newsIn(emission);
-      if (news !== null) {
-        model.refresh();
-        bulletin.take(news);
+      if (news === null) {
+        return;
       }
-    });
-    const waits = new Waits(trans);
-    model.changed.connect(() => {
-      waits.news(model, performance.now()).forEach(news => bulletin.takeOwn(news));
+      model.refresh();
+      // Where a notebook is open JupyterLab says itself why its kernel did not start.
+      const isSaid = news.kind === 'refused' && kernels.isOpen(news);
+      if (wishes.isWanted(news.kind) && !isSaid) {
+        toasts.show(noticeOf(news));
+      }
     });
   }
 };
