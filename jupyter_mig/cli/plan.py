@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from jupyter_mig.cli import completion, document, drawing
+from jupyter_mig.cli import absent, completion, document, drawing
 from jupyter_mig.cli.cells import printable
 from jupyter_mig.cli.conversation import hold
 from jupyter_mig.cli.drawing import Look
@@ -17,7 +18,7 @@ from jupyter_mig.cli.label import heading
 from jupyter_mig.cli.measures import memory
 from jupyter_mig.cli.terminal import Ink, Terminal, of
 from jupyter_mig.client import Client
-from jupyter_mig.errors import BadRequest
+from jupyter_mig.errors import BadRequest, NoDriver
 from jupyter_mig.wire.messages import MOST_REQUESTS, Outline, PlanRequest, PlanView
 
 HELP = "would this mix of slices fit, and where?"
@@ -30,28 +31,55 @@ def options(parser: argparse.ArgumentParser) -> None:
     sizes = parser.add_argument("sizes", nargs="+", metavar="SIZE", help="such as 2x3g.20gb 1g.5gb")
     completion.offer(sizes, completion.sizes)
     parser.add_argument(
-        "--gpu", default="", metavar="MODEL", help="only on GPUs whose name contains that"
+        "--gpu",
+        default="",
+        metavar="MODEL",
+        help="only on GPUs whose name contains that, or on one that this node does not have",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print where each would go: 0 if all fit now, 3 if once others have ended, 1 if never."""
-    request = PlanRequest(mix(arguments.sizes), printable(arguments.gpu))
-
-    async def ask(client: Client) -> tuple[PlanView, bool]:
-        return await client.plan(request), (await client.broker()).simulated
-
-    view, simulated = hold(ask)
+    answer = _answer(PlanRequest(mix(arguments.sizes), printable(arguments.gpu)))
     terminal = of(sys.stdout)
     if arguments.json:
-        print(document.text(view))
+        print(document.text(answer))
     else:
-        page = [*heading(terminal, simulated=simulated), *lines(view, terminal)]
-        print("\n".join(page))
-    if view.now.fits:
+        print("\n".join([*heading(terminal, simulated=answer.simulated), *page(answer, terminal)]))
+    if answer.now.fits:
         return Exit.DONE
-    return Exit.REFUSED if view.empty.fits else Exit.FAILED
+    return Exit.REFUSED if answer.empty.fits else Exit.FAILED
+
+
+class Answer(PlanView, frozen=True):
+    """A plan, and where: ``absent_model`` is one that this node does not have."""
+
+    simulated: bool = False
+    absent_model: str = ""
+
+
+def _answer(request: PlanRequest) -> Answer:
+    """On this node; for a model that it does not have, on a simulated one that does."""
+
+    async def ask(client: Client) -> Answer | None:
+        node = await client.node()
+        if request.gpu and not any(request.gpu.lower() in gpu.name.lower() for gpu in node.gpus):
+            return None
+        view = await client.plan(request)
+        return Answer(view.now, view.empty, node.simulated)
+
+    try:
+        found = hold(ask)
+    except NoDriver:
+        if not request.gpu:
+            raise
+        found = None
+    if found is not None:
+        return found
+    model = absent.model(request.gpu)
+    view = absent.plan(request, model)
+    return Answer(view.now, view.empty, simulated=True, absent_model=model)
 
 
 def mix(texts: Iterable[str]) -> tuple[str, ...]:
@@ -64,6 +92,17 @@ def mix(texts: Iterable[str]) -> tuple[str, ...]:
     if not 0 < len(sizes) <= MOST_REQUESTS:
         raise BadRequest(f"A plan has 1 to {MOST_REQUESTS} slices, this one {len(sizes)}.")
     return tuple(sizes)
+
+
+def page(answer: Answer, terminal: Terminal) -> Iterator[str]:
+    """The plan; of a model that is not here that is said first."""
+    if not answer.absent_model:
+        yield from lines(answer, terminal)
+        return
+    note = f"A model this node does not have: one {answer.absent_model}, by its profile table."
+    yield from textwrap.wrap(note, max(terminal.breadth, 1))
+    fits = "It fits." if answer.empty.fits else "It does not fit, placed the largest first."
+    yield from _outline(fits, answer.empty, terminal)
 
 
 def lines(view: PlanView, terminal: Terminal) -> Iterator[str]:

@@ -6,14 +6,17 @@ import json
 
 import pytest
 
-from jupyter_mig.cli import plan
+from jupyter_mig.cli import absent, plan
 from jupyter_mig.cli.cells import width
 from jupyter_mig.cli.exits import Exit
 from jupyter_mig.cli.terminal import Terminal
 from jupyter_mig.client import Client
 from jupyter_mig.errors import BadRequest
+from jupyter_mig.nvml import simulated as simulation
+from jupyter_mig.wire import meeting
 from jupyter_mig.wire.messages import LeftOver, Outline, PlannedSlice, PlanView
-from tests.cli.nodes import CommandLine
+from tests.cli.doctor.machines import place_of
+from tests.cli.nodes import CommandLine, running, simulated
 from tests.cli.views import gpu, instance
 
 
@@ -85,6 +88,47 @@ async def test_json_is_what_the_broker_says(mig: CommandLine, client: Client) ->
 
 
 def test_what_cannot_be_understood_is_usage(mig: CommandLine) -> None:
-    """A size or a model that this node does not have, with those that it has."""
+    """A size that this node does not have, with those that it has; a model that nobody knows."""
     assert "7g.40gb" in mig("plan", "9g.99gb", code=Exit.USAGE).stderr
-    assert "A100" in mig("plan", "1g.5gb", "--gpu", "H100", code=Exit.USAGE).stderr
+    assert "A100" in mig("plan", "1g.5gb", "--gpu", "GTX", code=Exit.USAGE).stderr
+    assert "4g.24gb" in mig("plan", "9g.99gb", "--gpu", "A30", code=Exit.USAGE).stderr
+
+
+def test_a_model_that_is_not_here_is_planned_by_its_table(mig: CommandLine, full: None) -> None:
+    """It is empty, whoever is on this node, and is said to be another model first of all."""
+    done = mig("plan", "7x1g.18gb", "--gpu", "nvidia h200", COLUMNS="70")
+    assert done.stdout.splitlines()[:4] == [
+        "SIMULATED NVIDIA GPUs: no hardware is used",
+        "A model this node does not have: one H200, by its profile table.",
+        "It fits.",
+        "GPU 0  NVIDIA H200, 140.4 GiB",
+    ]
+    mig("plan", "3x3g.71gb", "--gpu", "H200", code=Exit.FAILED)
+    said = json.loads(mig("plan", "--json", "1g.18gb", "--gpu", "H200").stdout)
+    assert (said["absent_model"], said["simulated"]) == ("H200", True)
+    here = mig("plan", "--json", "1g.5gb", code=Exit.REFUSED)
+    assert json.loads(here.stdout)["absent_model"] == ""
+
+
+def test_a_model_is_planned_where_there_is_no_driver() -> None:
+    """And nothing is left running."""
+    with simulated() as mig:
+        silicon = place_of(mig) / meeting.SILICON
+        with simulation.installed("1xA100-SXM4-40GB", state=silicon) as node:
+            node.remove_driver()
+        mig("plan", "1g.6gb", code=Exit.UNUSABLE)
+        assert "It fits." in mig("plan", "4x1g.6gb", "--gpu", "A30").stdout
+        assert running(mig.environ["XDG_RUNTIME_DIR"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [("a30", "A30"), ("NVIDIA B200", "B200"), ("nvl", ""), ("", ""), ("server", "RTX PRO 6000")],
+)
+def test_a_model_is_meant_by_its_name_or_a_part_that_only_it_has(wanted: str, name: str) -> None:
+    """B200 is not GB200; what could be two is asked back."""
+    if name:
+        assert absent.model(wanted).startswith(name)
+        return
+    with pytest.raises(BadRequest, match="Several"):
+        absent.model(wanted)

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from jupyter_mig.client.settings import SYSTEM_VARIABLE
 from jupyter_mig.errors import JupyterMigError, UnknownDriver
 
 DRIVER = "JUPYTER_MIG_DRIVER"
@@ -69,6 +70,7 @@ def environment(
         **kept,
         **(_fresh(private) if fresh else {}),
         DRIVER: driver,
+        SYSTEM_VARIABLE: str(private / "none"),  # a node's broker for all users has its real GPUs
         "PATH": os.pathsep.join(filter(None, (programs, kept.get("PATH")))),
         "JUPYTER_RUNTIME_DIR": _made(private / "jupyter"),
         "XDG_RUNTIME_DIR": _made(private / "run"),

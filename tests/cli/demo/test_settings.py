@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_mig.cli.demo import settings
+from jupyter_mig.client import Settings
 from jupyter_mig.errors import UnknownDriver
 
 
@@ -37,7 +38,7 @@ def test_the_users_settings_are_out_of_sight(tmp_path: Path) -> None:
     """Nothing of Jupyter's or ours comes through, and new files go below the private directory."""
     environ = settings.environment(
         {"JUPYTER_CONFIG_DIR": "/home/me", "JUPYTER_MIG_SOCKET": "/s", "JPY_PARENT_PID": "1",
-         "HOME": "/home/me", "PATH": "/bin"},
+         "HOME": "/home/me", "PATH": "/bin", "JUPYTER_MIG_SYSTEM": __file__},
         tmp_path,
         "simulated:1xA30",
         fresh=True,
@@ -47,6 +48,7 @@ def test_the_users_settings_are_out_of_sight(tmp_path: Path) -> None:
     assert environ["JUPYTER_MIG_DRIVER"] == "simulated:1xA30"
     assert "JUPYTER_MIG_SOCKET" not in environ
     assert "JPY_PARENT_PID" not in environ
+    assert Settings.from_environment(environ).system is None
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
         assert Path(environ[name]).is_relative_to(tmp_path)
 
