@@ -161,6 +161,27 @@ async def test_calling_a_wait_off_in_the_panel(user: Home) -> None:
         assert len(await user.leases()) == 2
 
 
+async def test_using_a_smaller_size_now(user: Home) -> None:
+    """One that waits is offered the largest that is free, and runs on it a click later."""
+    async with lab(user) as page:
+        await page.open_notebook("whole.ipynb", "7g.40gb")
+        await page.is_idle()
+        await page.open_notebook("train.ipynb", "2g.10gb")
+        await page.is_idle()
+        await page.open_notebook("sweep.ipynb", "7g.40gb")
+        await page.command("jupyter-mig:open-panel")
+        here = page.panel.get_by_role("region", name="This notebook")
+        await expect(here).to_contain_text("next in line")
+        await expect(page.page.locator(".Toastify__toast")).to_contain_text("sweep.ipynb waits")
+        await expect(page.page.locator(".Toastify--animate")).to_have_count(0)
+        await page.picture("waiting")
+        await here.get_by_role("button", name="Use 4g.20gb now").click()
+        await expect(here).to_contain_text("4g.20gb · GPU")
+        await page.run_cell("import os; print(os.environ['JUPYTER_MIG_PROFILE'])")
+        await expect(page.output).to_have_text("4g.20gb")
+        await expect(page.panel).to_contain_text("Nobody waits.")
+
+
 async def test_nothing_is_asked_for_while_nobody_looks(user: Home) -> None:
     """A hidden tab is silent; one that is looked at again is up to date."""
     async with lab(user) as page:
