@@ -143,11 +143,10 @@ async def test_a_signal_ends_all(
     with started(mig, *MIG, "batch", "--json", written(*["7g.40gb tail -f /dev/null"] * 3)) as one:
 
         async def two_run() -> bool:
-            return sorted(each.state for each in await client.leases()) == [
-                "bound",
-                "bound",
-                "waiting",
-            ]
+            leases = await client.leases()
+            pids = [each.kernel_pid for each in leases if each.state == "bound"]
+            commands = [of_process(pid, "cmdline") for pid in pids]
+            return [line[:4] for line in commands] == ["tail"] * 2 and len(leases) == 3
 
         await until(two_run)
         one.send_signal(number)
