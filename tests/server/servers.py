@@ -254,7 +254,7 @@ class Server:
         """Execute code as a front end would; what it printed."""
         socket = await self.connect(kernel_id)
         try:
-            return await asyncio.wait_for(_execute(socket, code), PATIENCE_SECONDS)
+            return await asyncio.wait_for(execute(socket, code), PATIENCE_SECONDS)
         finally:
             socket.close()
 
@@ -280,7 +280,8 @@ class Server:
         return self.process.wait(PATIENCE_SECONDS)
 
 
-async def _execute(socket: WebSocketClientConnection, code: str) -> str:
+async def execute(socket: WebSocketClientConnection, code: str) -> str:
+    """Execute code over a kernel's websocket; what it printed."""
     header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "session": "test"}
     content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}}
     message = {"header": {**header, "username": "", "version": "5.3"}, "content": content}

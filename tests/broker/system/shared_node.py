@@ -85,7 +85,7 @@ class SharedNode:
         log = (self.directory / "broker.out").open("ab")
         self._broker = subprocess.Popen(
             [*self._cli("broker", "--config", str(self.configuration))],
-            env=self._environ(),
+            env=self.environ(),
             stdout=log,
             stderr=log,
         )
@@ -123,7 +123,7 @@ class SharedNode:
     def spawn(self, uid: int, *arguments: str, **pipes: Any) -> subprocess.Popen[Any]:
         """``jupyter mig …`` as that user."""
         who: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": []}
-        return subprocess.Popen(self._cli(*arguments), env=self._environ(), cwd="/", **who, **pipes)
+        return subprocess.Popen(self._cli(*arguments), env=self.environ(), cwd="/", **who, **pipes)
 
     def asked(self, uid: int, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         """``jupyter mig …`` as that user, finished."""
@@ -136,7 +136,7 @@ class SharedNode:
         assert python is not None
         return [python, "-m", "jupyter_mig.cli", *arguments]
 
-    def _environ(self) -> dict[str, str]:
+    def environ(self) -> dict[str, str]:
         return {
             "PATH": "/usr/bin:/bin",
             "HOME": "/",
