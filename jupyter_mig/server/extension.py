@@ -58,7 +58,7 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
     web_app.settings[SETTING] = starts
     web_app.settings[OVERVIEW] = overview
     web_app.settings[HISTORY] = Shared(client.history)
-    web_app.settings[SWITCHES] = MIGSwitches(parent=serverapp, client=client)
+    web_app.settings[SWITCHES] = MIGSwitches(parent=serverapp, client=client, starts=starts)
     base = url_path_join(serverapp.base_url, "jupyter-mig")
     web_app.add_handlers(".*$", [(url_path_join(base, route), each) for route, each in HANDLERS])
     serverapp.io_loop.add_callback(sizes.start)

@@ -21,7 +21,9 @@ LINGER_SECONDS = 10.0
 
 
 class MIGStarts(LoggingConfigurable):
-    """The server's waiting starts."""
+    """The server's waiting starts. Those ``changing`` take the place of a kernel of another size,
+    which comes back if they fail; so one that is called off is to fail.
+    """
 
     abandoned_seconds = Float(
         60.0,
@@ -44,6 +46,7 @@ class MIGStarts(LoggingConfigurable):
     def __init__(self, client: Client, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.client = client
+        self.changing: set[str] = set()
         self._seen: dict[str, float] = {}
         self._failed: dict[str, float] = {}
 
@@ -58,7 +61,8 @@ class MIGStarts(LoggingConfigurable):
                 "This kernel does not wait: it has its slice.",
                 next_step="Shut the kernel down to free the slice.",
             )
-        await self._stop(kernel_id)
+        if kernel_id not in self.changing:
+            await self._stop(kernel_id)
         return await self.client.release(lease.lease_id)
 
     async def _stop(self, kernel_id: str) -> None:

@@ -27,13 +27,15 @@ from jupyter_mig.errors import (
     Refused,
     UnknownLease,
 )
+from jupyter_mig.kernels import pending
 from jupyter_mig.kernels.refusals import StartRefused
+from jupyter_mig.server.starts import MIGStarts
 from jupyter_mig.server.targets import SizeRequest, Target, find
 from jupyter_mig.wire.messages import LeaseView
 
-PATIENCE_SECONDS = 60.0
-"""How long the new kernel waits for the old one's slice to be empty. The room is kept twice that
-long, so that there is time to go back.
+PATIENCE_SECONDS = 50.0
+"""How long the new kernel waits for the old one's slice to be empty. The room is kept more than
+twice that long, so that there is time to go back.
 """
 
 LONGEST_START_SECONDS = 90.0
@@ -74,9 +76,10 @@ class MIGSwitches(LoggingConfigurable):
 
     parent: Any
 
-    def __init__(self, client: Client, **kwargs: Any) -> None:
+    def __init__(self, client: Client, starts: MIGStarts, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._client = client
+        self._starts = starts
         self._under_way: set[str] = set()
         self._tasks: set[asyncio.Task[Switched]] = set()
 
@@ -85,7 +88,7 @@ class MIGSwitches(LoggingConfigurable):
         It goes on when the caller is cancelled.
 
         Raises what refused it: nothing has been stopped then. Raises :class:`SwitchFailed` if the
-        new kernel did not start and the old size was started again.
+        new kernel did not start and the old size was started again, and why neither did if so.
         """
         if kernel_id not in self._manager:
             raise UnknownLease("There is no kernel of that id.")
@@ -115,7 +118,7 @@ class MIGSwitches(LoggingConfigurable):
         old = self._kernel(kernel_id)
         specs = await ensure_async(self.parent.kernel_spec_manager.get_all_specs())
         target = find(specs, old.kernelspec, wish)
-        lease = await self._lease(kernel_id)
+        lease = await self._held(kernel_id)
         if lease is None:
             new_id = await self._start_then_stop(old, target)
         else:
@@ -130,7 +133,7 @@ class MIGSwitches(LoggingConfigurable):
         kept = {name: arguments[name] for name in _KEPT_ARGUMENTS if name in arguments}
         return Kernel(kernel_id, kernel.kernel_name, kept)
 
-    async def _lease(self, kernel_id: str) -> LeaseView | None:
+    async def _held(self, kernel_id: str) -> LeaseView | None:
         """The lease with the slice that the kernel holds; None if it holds none."""
         leases = {lease.kernel_id: lease for lease in await self._client.leases()}
         lease = leases.get(kernel_id)
@@ -147,7 +150,7 @@ class MIGSwitches(LoggingConfigurable):
         """For a kernel without a slice: it is stopped once the other one has one."""
         new_id = await self._start(target.kernelspec, old, patience_seconds=0.0)
         try:
-            await self._started(new_id)
+            await self._require_wanted(new_id)
         except JupyterMigError:
             await self._stop(new_id)
             raise
@@ -158,12 +161,12 @@ class MIGSwitches(LoggingConfigurable):
     async def _release_then_start(self, old: Kernel, lease: LeaseView, target: Target) -> str:
         await self._client.resize(lease.lease_id, target.request)
         new_id = await self._replace(old.kernel_id, old, target.kernelspec, lease)
-        try:
-            await self._started(new_id)
-        except Cancelled:
-            raise
-        except JupyterMigError as error:
-            await self._go_back(new_id, old, lease, error)
+        self._starts.changing.add(new_id)
+        failure = await self._failure(new_id)
+        self._starts.changing.discard(new_id)
+        if failure is not None:
+            await self._go_back(new_id, old, lease, failure)
+        await self._require_wanted(new_id)
         return new_id
 
     async def _go_back(
@@ -171,11 +174,11 @@ class MIGSwitches(LoggingConfigurable):
     ) -> None:
         """Start the old size again, in the room that is kept for it; raises, in any case."""
         back_id = await self._replace(new_id, old, old.kernelspec, lease)
-        try:
-            await self._started(back_id)
-        except JupyterMigError as error:
-            raise SwitchFailed(_in_vain(cause, lease.size, error), back_id) from error
-        raise SwitchFailed(_restored(cause, lease.size), back_id)
+        error = await self._failure(back_id)
+        if error is None:
+            raise SwitchFailed(_restored(cause, lease.size), back_id)
+        await self._stop(back_id)
+        raise _in_vain(cause, lease.size, error)
 
     async def _replace(self, gone_id: str, old: Kernel, kernelspec: str, lease: LeaseView) -> str:
         new_id = await self._start(
@@ -206,18 +209,27 @@ class MIGSwitches(LoggingConfigurable):
             manager.use_pending_kernels = before
         return str(kernel_id)
 
-    async def _started(self, kernel_id: str) -> None:
-        """Wait until the kernel runs. Raises why it does not; :class:`Cancelled` if somebody
-        stopped it meanwhile.
-        """
-        ready = self._manager.get_kernel(kernel_id).ready
+    async def _failure(self, kernel_id: str) -> JupyterMigError | None:
+        """Wait until the kernel runs, or was stopped (None), or why it does neither."""
+        if kernel_id not in self._manager:
+            return None
+        kernel = self._manager.get_kernel(kernel_id)
+        ready = kernel.ready
         await asyncio.wait({ready}, timeout=LONGEST_START_SECONDS)
         if not ready.done():
-            raise OutOfPatience(f"The kernel did not start in {LONGEST_START_SECONDS:.0f} s.")
-        if ready.cancelled():
+            return OutOfPatience(f"The kernel did not start in {LONGEST_START_SECONDS:.0f} s.")
+        if ready.cancelled() or ready.exception() is None:
+            return None
+        pending.forget(kernel, kernel_id)  # ours has done so, unless it did not get that far
+        return _reason(ready.exception())
+
+    async def _require_wanted(self, kernel_id: str) -> None:
+        """Raise why the kernel does not run, if it does not; above all if somebody stopped it."""
+        failure = await self._failure(kernel_id)
+        if failure is not None:
+            raise failure
+        if kernel_id not in self._manager or not _runs(self._manager.get_kernel(kernel_id)):
             raise Cancelled("The kernel was stopped before it had started.")
-        if ready.exception() is not None:
-            raise _reason(ready.exception())
 
     async def _move(self, from_id: str, to_id: str) -> None:
         """Have all sessions of one kernel use the other."""
@@ -235,6 +247,10 @@ class MIGSwitches(LoggingConfigurable):
 
 def _one_line(task: asyncio.Task[Switched]) -> str:
     return " ".join(str(task.exception()).split())
+
+
+def _runs(kernel: Any) -> bool:
+    return not kernel.shutting_down and not kernel.ready.cancelled()
 
 
 def _reason(error: BaseException) -> JupyterMigError:

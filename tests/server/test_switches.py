@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from typing import Any
 
 import pytest
 
+from jupyter_mig.nvml import simulated
+from jupyter_mig.wire import meeting
 from tests.server.servers import Home, Reply, Server, serving, until
 
 PLAIN = "python3"
@@ -139,6 +142,90 @@ async def test_the_old_size_comes_back_if_the_new_kernel_does_not_start(
         assert [lease.kernel_id for lease in await user.leases()] == [back]
 
 
+async def test_neither_size_starts(user: Home) -> None:
+    """Both reasons are told, and nothing is held."""
+    user.kernelspec("broken", "3g.20gb", *BROKEN)
+    user.kernelspec("fleeting", "7g.40gb")
+    async with serving(user) as server:
+        session = (await server.start_session("fleeting")).body
+        old = session["kernel"]["id"]
+        await server.run(old, "1")
+        shutil.rmtree(user.directory / "data" / "kernels" / "fleeting")
+        failed = await resize(server, old, "3g.20gb", kernelspec="broken")
+        assert failed.status == 500
+        assert "The old size 7g.40gb could not be started again" in failed.body["situation"]
+        assert "kernel_id" not in failed.body
+        assert await session_kernels(server) == []
+        await user.empty()
+        assert server.stop() == 0
+
+
+async def test_a_change_that_is_called_off_while_the_old_slice_empties(user: Home) -> None:
+    """Somebody still uses the old one. Then the old size comes back once it is empty."""
+    async with serving(user) as server:
+        session = (await server.start_session(WHOLE)).body
+        old = session["kernel"]["id"]
+        lease = await server.lease_in(old, "bound")
+        assert lease.slice is not None
+        with simulated.attached(user.broker_dir / meeting.SILICON) as node:
+            lingering = node.cuda_client(lease.slice.mig_uuid)
+            change = asyncio.ensure_future(resize(server, old, "2g.10gb"))
+            new = await until(lambda: _another(server, old), "for the session to be moved")
+            await server.lease_in(new, "waiting")
+            assert (await server.ask("DELETE", f"jupyter-mig/api/leases/{new}")).status == 200
+            back = await until(lambda: _another(server, new), "for the old size to come back")
+            lingering.release()
+        reply = await change
+        assert (reply.status, reply.body["kind"]) == (410, "cancelled")
+        assert reply.body["kernel_id"] == back
+        assert (await server.environment(back))["JUPYTER_MIG_PROFILE"] == "7g.40gb"
+
+
+async def test_a_notebook_that_is_closed_in_the_middle(user: Home) -> None:
+    """Nobody wants either size: nothing is started any more."""
+    async with serving(user) as server:
+        session = (await server.start_session(WHOLE)).body
+        old = session["kernel"]["id"]
+        lease = await server.lease_in(old, "bound")
+        assert lease.slice is not None
+        with simulated.attached(user.broker_dir / meeting.SILICON) as node:
+            with node.cuda_client(lease.slice.mig_uuid):
+                change = asyncio.ensure_future(resize(server, old, "2g.10gb"))
+                new = await until(lambda: _another(server, old), "for the session to be moved")
+                await server.lease_in(new, "waiting")
+                await server.ask("DELETE", f"api/sessions/{session['id']}")
+                reply = await change
+            assert (reply.status, reply.body["kind"]) == (410, "cancelled")
+        await server.gone(new)
+        await user.empty()
+
+
+async def _another(server: Server, kernel: str) -> str | None:
+    """The kernel of the only session, if it is another by now."""
+    kernels = await session_kernels(server)
+    return next((each for each in kernels if each != kernel), None)
+
+
+async def test_many_changes_at_once(user: Home) -> None:
+    """Whatever comes of each, every session has one kernel that runs on one slice."""
+    sizes = ("1g.5gb", "2g.10gb", "3g.20gb")
+    async with serving(user) as server:
+        for _ in range(3):
+            await server.start_session("python3-mig-2g.10gb")
+        for turn in range(3):
+            kernels = await session_kernels(server)
+            wishes = [sizes[(turn + each) % 3] for each in range(3)]
+            replies = await asyncio.gather(*map(resize, [server] * 3, kernels, wishes))
+            assert {reply.status for reply in replies} <= {200, 409, 503}, replies
+        kernels = await session_kernels(server)
+        assert len(set(kernels)) == 3
+        slices = {(await server.environment(kernel))["JUPYTER_MIG_UUID"] for kernel in kernels}
+        assert len(slices) == 3
+        for session in (await server.ask("GET", "api/sessions")).body:
+            await server.ask("DELETE", f"api/sessions/{session['id']}")
+        await user.empty()
+
+
 async def test_two_tabs_that_press_at_once(user: Home) -> None:
     """One of them changes the size, the other is told so."""
     async with serving(user) as server:
@@ -170,11 +257,7 @@ async def test_a_client_that_goes_away_changes_nothing(user: Home) -> None:
         writer.write("\r\n".join((*head, "", '{"size": "2g.10gb"}')).encode())
         await writer.drain()
 
-        async def moved() -> str | None:
-            (kernel,) = await session_kernels(server)
-            return kernel if kernel != old else None
-
-        new = await until(moved, "for the session to be moved")
+        new = await until(lambda: _another(server, old), "for the session to be moved")
         writer.close()
         assert (await server.environment(new))["JUPYTER_MIG_PROFILE"] == "2g.10gb"
         await server.gone(old)
@@ -229,11 +312,7 @@ async def test_sigterm_in_the_middle(user: Home) -> None:
         old = session["kernel"]["id"]
         await server.run(old, "1")
         change = asyncio.ensure_future(resize(server, old, "2g.10gb"))
-
-        async def begun() -> bool:
-            return await session_kernels(server) != [old]
-
-        await until(begun, "for the change to have begun")
+        await until(lambda: _another(server, old), "for the change to have begun")
         assert await asyncio.to_thread(server.stop) == 0
         change.cancel()
         assert "Traceback" not in server.log(), server.log()
@@ -247,12 +326,8 @@ async def test_the_broker_is_killed_in_the_middle(user: Home) -> None:
         old = session["kernel"]["id"]
         await server.lease_in(old, "bound")
         change = asyncio.ensure_future(resize(server, old, "3g.20gb"))
-
-        async def begun() -> bool:
-            return await session_kernels(server) != [old]
-
         broker = await user.broker_pid()
-        await until(begun, "for the change to have begun")
+        await until(lambda: _another(server, old), "for the change to have begun")
         os.kill(broker, signal.SIGKILL)
         reply = await change
         new = reply.body["kernel_id"]
