@@ -61,12 +61,13 @@ async def test_the_demo_notebook_runs_on_a_slice(user: Home) -> None:
     (user.notebooks / "in.ipynb").write_bytes(NOTEBOOK.read_bytes())
     await run(user, "jupyter", "mig", "kernels", "install", "--sizes", "1g.5gb")
     await run(user, "papermill", "--kernel", "python3-mig-1g.5gb", "in.ipynb", "out.ipynb")
-    variables, monitor, status, leases = outputs(user.notebooks / "out.ipynb")
+    variables, monitor, status, leases, sizes = outputs(user.notebooks / "out.ipynb")
     uuid = re.findall(r"CUDA_VISIBLE_DEVICES = (MIG-\S+)", variables)[0]
     assert monitor.startswith("1g.5gb on GPU 0 (simulated): ")
     assert re.findall("JUPYTER_MIG_KEY = .*", variables) == ["JUPYTER_MIG_KEY = (not to be shared)"]
     assert "SIMULATED" in status
     assert uuid[:10] in leases
+    assert "7g.40gb" in sizes.splitlines()[-1]
     await user.empty()
 
 

@@ -44,14 +44,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Run until Ctrl-C, or until JupyterLab is shut down; then leave nothing behind."""
     driver = settings.driver(arguments.driver, os.environ)
     settings.require_lab()
-    opened = notebook.lay_out(arguments.dir)
     with until_interrupted(), settings.private_directory() as private:
         told = settings.environment(
             os.environ, Path(private), driver, fresh=not arguments.my_settings
         )
         with exporting(told) as environ:
             try:
-                hold(Client.node, environ)  # what is wrong with the node shows here, not in kernels
+                # What is wrong with the node shows here, not in kernels.
+                opened = notebook.lay_out(arguments.dir, hold(Client.node, environ))
                 _serve(environ, opened, arguments)
             finally:
                 broker.end(environ)

@@ -94,6 +94,8 @@ def test_the_demo_serves_and_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_the_demo_ends_when_lab_is_shut_down(tmp_path: Path) -> None:
     """File, Shut Down in JupyterLab is as good as Ctrl-C."""
     with started(tmp_path, "--driver", "simulated:1xA30") as demo:
+        metadata = demo.ask("api/contents/welcome.ipynb?content=1")["content"]["metadata"]
+        assert metadata["kernelspec"]["name"] == "python3-mig-1g.6gb"
         request = urllib.request.Request(
             demo.url + "api/shutdown", data=b"", headers={"Authorization": f"token {demo.token}"}
         )
