@@ -174,11 +174,12 @@ class MIGSwitches(LoggingConfigurable):
     ) -> None:
         """Start the old size again, in the room that is kept for it; raises, in any case."""
         back_id = await self._replace(new_id, old, old.kernelspec, lease)
-        error = await self._failure(back_id)
-        if error is None:
-            raise SwitchFailed(_restored(cause, lease.size), back_id)
-        await self._stop(back_id)
-        raise _in_vain(cause, lease.size, error)
+        try:
+            await self._require_wanted(back_id)
+        except JupyterMigError as error:
+            await self._stop(back_id)
+            raise _in_vain(cause, lease.size, error) from error
+        raise SwitchFailed(_restored(cause, lease.size), back_id)
 
     async def _replace(self, gone_id: str, old: Kernel, kernelspec: str, lease: LeaseView) -> str:
         new_id = await self._start(
