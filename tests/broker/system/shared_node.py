@@ -137,6 +137,7 @@ class SharedNode:
         return [python, "-m", "jupyter_mig.cli", *arguments]
 
     def environ(self) -> dict[str, str]:
+        """What a user's programs run with."""
         return {
             "PATH": "/usr/bin:/bin",
             "HOME": "/",
