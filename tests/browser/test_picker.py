@@ -67,6 +67,7 @@ async def test_the_smallest_that_is_free_is_proposed(user: Home) -> None:
         chosen = page.dialog.locator("option:checked")
         await expect(chosen).to_contain_text("(1g.5gb) simulated · 4.8 GiB · 1 of 7 free")
         await page.picture("picker-new")
+        await page.part(page.dialog.locator(".jp-Dialog-content"), "picker-part")
         await page.accept()
         await expect(page.size_button).to_have_text("GPU: 1g.5gb")
         await page.is_idle()

@@ -65,10 +65,12 @@ async def test_another_size_for_the_same_notebook(user: Home) -> None:
         await expect(_row(page, "1g.10gb")).to_contain_text("3 of 4 free")
         await expect(_row(page, "7g.40gb")).to_contain_text("none free now")
         await page.picture("size-menu")
+        await page.part(page.size_menu, "size-menu-part")
         await _row(page, "2g.10gb").click()
         await expect(page.dialog).to_contain_text("train.ipynb")
         await expect(page.dialog).to_contain_text("all variables are lost")
         await page.picture("size-sure")
+        await page.part(page.dialog.locator(".jp-Dialog-content"), "size-sure-part")
         await page.accept()
         await expect(page.size_button).to_have_text("GPU: 2g.10gb")
         await expect(page.kernel_button).to_have_text("Python 3  (2g.10gb) simulated")
@@ -93,6 +95,7 @@ async def test_by_keyboard_and_in_the_dark(user: Home) -> None:
         await page.page.keyboard.press("ArrowDown")
         await page.page.keyboard.press("ArrowDown")
         await page.picture("size-menu-dark")
+        await page.part(page.size_menu, "size-menu-dark-part")
         await page.page.keyboard.press("Enter")
         await expect(page.dialog).to_contain_text("1g.10gb")
         await page.picture("size-sure-dark")
@@ -145,6 +148,7 @@ async def test_a_size_that_does_not_fit_changes_nothing(user: Home) -> None:
         await page.accept()
         await expect(page.dialog).to_contain_text("train.ipynb was not changed to 7g.40gb")
         await page.picture("size-refused")
+        await page.part(page.dialog.locator(".jp-Dialog-content"), "size-refused-part")
         await page.dialog.get_by_role("button", name="Ok").click()
         await expect(page.size_button).to_have_text("GPU: 1g.5gb")
         await page.run_cell("print(kept)")
@@ -161,17 +165,20 @@ async def test_a_size_that_does_not_fit_changes_nothing(user: Home) -> None:
 
 
 async def test_a_smaller_size_now(user: Home) -> None:
-    """Who waits can have at once what is free, and what was typed meanwhile runs there."""
+    """Who waits can have at once what is free; what was run meanwhile is not marked as running."""
     await _hold(user, "4g.20gb")
     async with lab(user) as page:
         await page.open_notebook("train.ipynb", "7g.40gb")
         await expect(page.size_button).to_have_text("GPU: waiting for 7g.40gb")
+        await page.run_cell("print('typed too early')")
         await page.size_button.click()
         await page.picture("size-waiting")
+        await page.part(page.size_menu, "size-waiting-part")
         await _row(page, "Use 3g.20gb now").click()
         await expect(page.size_button).to_have_text("GPU: 3g.20gb")
         await page.is_idle()
         await expect(page.dialog).to_have_count(0)
+        await expect(page.notebook.locator(".jp-InputPrompt").first).to_have_text("[ ]:")
         await page.run_cell(PROFILE)
         await expect(page.output).to_have_text("3g.20gb")
         await _has(user, "3g.20gb", "4g.20gb")

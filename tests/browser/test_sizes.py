@@ -40,6 +40,7 @@ async def test_sizes_are_read_from_small_to_large(user: Home) -> None:
     async with lab(user) as page:
         await expect(page.card("7g.40gb")).to_be_visible()
         await page.picture("launcher")
+        await page.part(page.page.locator(".jp-Launcher-section").first, "launcher-part")
         shown = await page.page.locator(
             ".jp-LauncherCard[data-category='Notebook']"
         ).all_inner_texts()
