@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from jupyter_mig.broker.annals import Annals
 from jupyter_mig.broker.door import Door
 from jupyter_mig.broker.hardware import Hardware
 from jupyter_mig.broker.holders import require_pidfd
@@ -23,6 +24,7 @@ from jupyter_mig.broker.routes import Audience
 from jupyter_mig.broker.seam import Seam, Uninterrupted
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.settings import Settings
+from jupyter_mig.broker.witness import Chronicler
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.nvml.port import HardwarePort
 
@@ -32,7 +34,9 @@ Until = Callable[[Service, Door], Awaitable[None]]
 
 
 class Broker(msgspec.Struct, frozen=True):
-    """A broker that has all it needs. ``audience`` is whom it serves; it closes ``driver``."""
+    """A broker that has all it needs. ``audience`` is whom it serves. It closes ``driver``, and the
+    ``annals`` if it is to write any.
+    """
 
     premises: Premises
     driver: HardwarePort
@@ -41,6 +45,7 @@ class Broker(msgspec.Struct, frozen=True):
     rules: Rules = Rules()
     settings: Settings = Settings()
     seam: Seam = Uninterrupted()
+    annals: Annals | None = None
 
     async def serve(self, until: Until) -> None:
         """Serve until told to end by a signal, or ``until`` returns; raise what made it fail."""
@@ -69,7 +74,8 @@ class Broker(msgspec.Struct, frozen=True):
                 self.inventories,
                 offers_unknown=not recovered.log.predecessor,
             )
-            service = Service(recovered, hardware, self.settings)
+            witness = None if self.annals is None else Chronicler(self.annals)
+            service = Service(recovered, hardware, self.settings, witness=witness)
             try:
                 await service.start()
                 yield service
@@ -77,6 +83,8 @@ class Broker(msgspec.Struct, frozen=True):
                 await service.stop()
         finally:
             self.driver.close()
+            if self.annals is not None:
+                self.annals.close()
 
 
 async def _until_over(service: Service, until: Awaitable[None]) -> None:

@@ -28,6 +28,7 @@ from jupyter_mig.broker.recovery import Recovered
 from jupyter_mig.broker.settings import Settings
 from jupyter_mig.broker.stock import Stock
 from jupyter_mig.broker.waiters import Waiters
+from jupyter_mig.broker.witness import Nobody, Witness
 from jupyter_mig.core import actions, events
 from jupyter_mig.core.actions import AnyAction
 from jupyter_mig.core.choices import Choice
@@ -74,7 +75,9 @@ class Service:
         hardware: Hardware,
         settings: Settings,
         clock: Callable[[], float] = boottime,
+        witness: Witness | None = None,
     ) -> None:
+        self._witness = witness or Nobody()
         self.settings = settings
         self.clock = clock
         self.since = clock()
@@ -137,6 +140,7 @@ class Service:
         self._tasks.append(asyncio.create_task(self._run()))
         await self.post(events.BrokerStarted(processes.boot_id()))
         await self._observe_all()
+        self._witness.took_over(self.state)
         self._tasks.append(asyncio.create_task(self._keep_observing()))
 
     async def post(self, event: AnyEvent) -> list[AnyAction]:
@@ -285,6 +289,7 @@ class Service:
         line = story.told(action, self.state)
         if line is not None:
             log.info(line)
+        self._witness.saw(action, self.state)
         gpu_uuid = gpu_of(action, self._gpu_of_instance)
         if gpu_uuid is not None and not self._leaving:
             self._lanes.put(gpu_uuid, lambda: self._hardware.carry_out(action), self._answered)

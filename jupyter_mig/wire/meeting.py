@@ -29,6 +29,9 @@ SILICON = "simulated.json"
 KEYS = "keys.secret"
 """What the read-only keys of leases are made with. Mode 0600."""
 
+ANNALS = "annals.sqlite"
+"""A system broker's record of what happened to leases, for administrators."""
+
 LONGEST_SOCKET_PATH_BYTES = 107
 """``sun_path`` of unix(7) holds 108 bytes with the closing NUL."""
 

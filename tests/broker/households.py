@@ -17,6 +17,7 @@ from jupyter_mig.broker.recovery import recover
 from jupyter_mig.broker.seam import Seam, Uninterrupted
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.settings import Settings
+from jupyter_mig.broker.witness import Witness
 from jupyter_mig.core import events
 from jupyter_mig.core.leases import Holder, Lease, LeaseState
 from jupyter_mig.core.rules import Rules
@@ -39,6 +40,7 @@ class Household:
         self.settings = QUICK_SETTINGS
         self.rules = QUICK_RULES
         self.inventory = "dynamic"
+        self.witness: Witness | None = None
 
     @asynccontextmanager
     async def service(self, seam: Seam | None = None) -> AsyncIterator[Service]:
@@ -51,7 +53,7 @@ class Household:
             parse(self.inventory),
             offers_unknown=not recovered.log.predecessor,
         )
-        service = Service(recovered, hardware, self.settings)
+        service = Service(recovered, hardware, self.settings, witness=self.witness)
         try:
             yield service
         finally:

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from jupyter_mig import errors
+from jupyter_mig.broker.annals import Annals
 from jupyter_mig.broker.helper import line, verbs
 from jupyter_mig.broker.helper.driver import HelpedDriver
 from jupyter_mig.broker.helper.hands import Hands
@@ -117,7 +118,15 @@ class SystemBroker(msgspec.Struct, frozen=True):
             hands.ask(verbs.Describe(), verbs.Described)
             driver = HelpedDriver(self._open_driver(), hands, isolates=own.isolation)
             over = asyncio.wrap_future(hands.gone)
-        broker = Broker(premises, driver, own.inventories, Everybody(), own.rules, own.settings)
+        broker = Broker(
+            premises,
+            driver,
+            own.inventories,
+            Everybody(),
+            own.rules,
+            own.settings,
+            annals=Annals(premises.directory / meeting.ANNALS),
+        )
         log.info("The node's broker: socket=%s isolation=%s", own.socket, own.isolation)
         await broker.serve(lambda *_: over)
 

@@ -1,0 +1,89 @@
+"""Who sees what the ledger has done, and writes the annals."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from jupyter_mig.broker.annals import Annals, Entry, Interval
+from jupyter_mig.core import actions
+from jupyter_mig.core.actions import Action
+from jupyter_mig.core.leases import Lease
+from jupyter_mig.core.state import State
+
+
+class Witness(Protocol):
+    """What the service tells as it happens."""
+
+    def took_over(self, state: State) -> None:
+        """A broker has taken over, and knows what is."""
+
+    def saw(self, action: Action, state: State) -> None:
+        """The ledger decided that; ``state`` is after it."""
+
+
+class Nobody:
+    """For brokers of one user: there is nobody to tell."""
+
+    def took_over(self, state: State) -> None:
+        """Nothing."""
+
+    def saw(self, action: Action, state: State) -> None:
+        """Nothing."""
+
+
+class Chronicler:
+    """Writes the annals."""
+
+    def __init__(self, annals: Annals) -> None:
+        self._annals = annals
+
+    def took_over(self, state: State) -> None:
+        """Intervals of leases that are gone are over."""
+        self._annals.end_all_but(frozenset(state.leases))
+        self._annals.note(Entry(self._annals.now(), "broker-started"))
+
+    def saw(self, action: Action, state: State) -> None:
+        """Note what is about a lease."""
+        if isinstance(action, actions.Enqueue | actions.Grant | actions.Refuse | actions.End):
+            lease = state.leases.get(action.lease_id) or state.ended.get(action.lease_id)
+            if lease is not None:
+                self._note(action, lease, state)
+
+    def _note(
+        self,
+        action: actions.Enqueue | actions.Grant | actions.Refuse | actions.End,
+        lease: Lease,
+        state: State,
+    ) -> None:
+        mig_uuid, gpu_uuid = _slice(state, lease)
+        now = self._annals.now()
+        reason = "" if lease.reason is None else lease.reason.value
+        what = {"Enqueue": "waits", "Grant": "granted", "Refuse": "refused", "End": "ended"}
+        self._annals.note(
+            Entry(
+                now,
+                what[type(action).__name__],
+                lease.owner,
+                lease.lease_id,
+                lease.size,
+                lease.label,
+                mig_uuid,
+                gpu_uuid,
+                reason,
+            )
+        )
+        if isinstance(action, actions.Grant) and mig_uuid:
+            self._annals.begin(
+                Interval(
+                    lease.lease_id, lease.owner, lease.size, mig_uuid, gpu_uuid, now, None, None
+                )
+            )
+        elif isinstance(action, actions.End):
+            self._annals.end(lease.lease_id, reason)
+
+
+def _slice(state: State, lease: Lease) -> tuple[str, str]:
+    place = state.place_of(lease)
+    if place is None or place.identity is None:
+        return "", ""
+    return place.identity.mig_uuid or "", place.spec.gpu_uuid

@@ -1,0 +1,127 @@
+"""What administrators can look up later."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from jupyter_mig.broker.annals import Annals, Entry, Interval
+from jupyter_mig.broker.witness import Chronicler
+from jupyter_mig.core import events
+from jupyter_mig.core.leases import LeaseState
+from tests import disks
+from tests.broker.households import Household, ask, changed_to, emptied, household
+
+MIG = "MIG-1"
+
+
+@pytest.fixture
+def annals(tmp_path: Path) -> Annals:
+    """On a clock that is a second later each time."""
+    ticks = itertools.count(1000)
+    return Annals(tmp_path / "annals.sqlite", clock=lambda: float(next(ticks)))
+
+
+def _interval(lease: str, since: float, mig_uuid: str = MIG) -> Interval:
+    return Interval(lease, 1000, "1g.5gb", mig_uuid, "GPU-1", since, None, None)
+
+
+def test_a_gap_is_told(tmp_path: Path) -> None:
+    """By the first entry after it."""
+    annals = Annals(tmp_path / "annals.sqlite")
+    annals._todo.put(lambda database: database.execute("INSERT INTO nowhere VALUES (1)"))
+    annals.note(Entry(1.0, "after"))
+    annals.close()
+    gap, after = annals.entries()
+    assert (gap.what, after.what) == ("gap", "after")
+    assert gap.reason == "1 entries could not be written before this one"
+
+
+def test_two_tenants_of_one_mig_uuid_are_told_apart_by_time(annals: Annals) -> None:
+    """UUIDs are used again: a dashboard asks whose it was, and when."""
+    annals.begin(_interval("first", 10))
+    annals.end("first", "released")
+    annals.begin(_interval("second", 2000))
+    annals.close()
+    first, second = annals.intervals(until=3000)
+    assert (first.lease, first.mig_uuid, first.until, first.reason) == (
+        "first",
+        MIG,
+        1000,
+        "released",
+    )
+    assert (second.lease, second.mig_uuid, second.until) == ("second", MIG, None)
+    assert [each.lease for each in annals.intervals(until=1500)] == ["first"]
+    assert [each.lease for each in annals.intervals(since=1500, until=3000)] == ["second"]
+
+
+def test_who_ended_while_no_broker_ran_is_over(annals: Annals) -> None:
+    """Nobody saw when; the reason says so."""
+    annals.begin(_interval("gone", 10))
+    annals.begin(_interval("live", 10))
+    annals.end_all_but(frozenset({"live"}))
+    annals.close()
+    gone, live = annals.intervals()
+    assert (gone.until, live.until) == (1000, None)
+    assert gone.reason == "ended while no broker ran, by now"
+
+
+def test_an_entry_comes_back_as_it_went_in(annals: Annals) -> None:
+    """Also what no lease is about."""
+    entries = [
+        Entry(1.0, "granted", 1000, "l", "1g.5gb", "a.ipynb", MIG, "GPU-1"),
+        Entry(2.0, "revoked", 1000, "l", reason="maintenance; at 10", by_uid=0),
+        Entry(3.0, "broker-started"),
+    ]
+    for entry in entries:
+        annals.note(entry)
+    annals.close()
+    assert annals.entries() == entries
+    assert annals.entries(since=2.0, most=1) == entries[2:]
+
+
+def test_a_full_disk_loses_entries_and_nothing_else(tmp_path: Path) -> None:
+    """Nobody waits for the annals, and no lease is lost for them."""
+    with disks.small_disk(tmp_path / "disk", "1m") as disk:
+        annals = Annals(disk / "annals.sqlite")
+        filler = disk / "filler"
+        with pytest.raises(OSError, match="No space"):
+            filler.write_bytes(b"0" * 10_000_000)
+        for number in range(50):
+            annals.note(Entry(float(number), "granted", label="x" * 4096))
+        annals.close()
+        filler.unlink()
+        kept = len(annals.entries())
+        again = Annals(disk / "annals.sqlite")
+        again.note(Entry(51.0, "after"))
+        again.close()
+        assert kept < 50
+        assert again.entries()[-1].what == "after"
+
+
+async def test_a_lease_leaves_its_trace(tmp_path: Path) -> None:
+    """From the grant to the end, with its slice."""
+    annals = Annals(tmp_path / "annals.sqlite")
+    with household(tmp_path) as home:
+        home.witness = Chronicler(annals)
+        await _granted_and_released(home)
+    annals.close()
+    (interval,) = annals.intervals()
+    assert (interval.lease, interval.uid) == (lease.lease_id, lease.owner)
+    assert interval.mig_uuid.startswith("MIG-")
+    assert interval.until is not None
+    assert interval.until >= interval.since
+    assert [each.what for each in annals.entries()] == ["broker-started", "granted", "ended"]
+
+
+async def _granted_and_released(home: Household) -> None:
+    async with home.started() as service:
+        asked = ask("k", "1g.5gb")
+        await service.post(events.SlicesRequested((asked,)))
+        lease = service.find(asked.lease_id)
+        assert lease is not None
+        await changed_to(service, lease, LeaseState.GRANTED)
+        await service.post(events.LeaseReleased(lease.lease_id))
+        await emptied(service)
