@@ -144,7 +144,7 @@ class Starter:
             raise codec.error_in(msgspec.json.decode(note, type=ErrorBody))
         except (OSError, msgspec.MsgspecError):
             raise errors.BrokerStartFailed(
-                f"The broker ended before it answered (status {status}).",
+                f"The broker ended before it answered ({_ending(status)}).",
                 situation=self._last_words(),
                 next_step=f"See {meeting.DIARY} and {meeting.OUTPUT} in {self._directory}.",
             ) from None
@@ -161,6 +161,11 @@ class Starter:
             f"The broker did not answer within {self._settings.start_seconds:.0f} s.",
             next_step=f"See {self._directory / meeting.DIARY}; then try again.",
         )
+
+
+def _ending(status: int) -> str:
+    """What ``Popen.returncode`` means: a broken library or too little memory ends by a signal."""
+    return f"status {status}" if status >= 0 else f"killed by signal {-status}"
 
 
 def _locked(lock: int) -> bool:

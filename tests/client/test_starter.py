@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -104,6 +105,13 @@ async def test_a_broker_that_just_dies_is_reported_with_its_last_words(post: Pos
         await Starter(post.directory, post.settings, command).start()
     assert caught.value.situation == "no spoons left"
     assert meeting.DIARY in caught.value.next_step
+
+
+async def test_a_broker_that_is_killed_is_said_to_have_been(post: Post) -> None:
+    """By too little memory, or a library that is not whole."""
+    command = ("sh", "-c", "kill -BUS $$")
+    with pytest.raises(errors.BrokerStartFailed, match=f"killed by signal {signal.SIGBUS}"):
+        await Starter(post.directory, post.settings, command).start()
 
 
 async def test_a_broker_that_never_answers_is_given_up(post: Post) -> None:
