@@ -10,7 +10,7 @@ import pytest
 from jupyter_mig.broker.annals import Annals, Entry, Interval
 from jupyter_mig.broker.witness import Chronicler
 from jupyter_mig.core import events
-from jupyter_mig.core.leases import LeaseState
+from jupyter_mig.core.leases import Lease, LeaseState
 from tests import disks
 from tests.broker.households import Household, ask, changed_to, emptied, household
 
@@ -106,7 +106,7 @@ async def test_a_lease_leaves_its_trace(tmp_path: Path) -> None:
     annals = Annals(tmp_path / "annals.sqlite")
     with household(tmp_path) as home:
         home.witness = Chronicler(annals)
-        await _granted_and_released(home)
+        lease = await _granted_and_released(home)
     annals.close()
     (interval,) = annals.intervals()
     assert (interval.lease, interval.uid) == (lease.lease_id, lease.owner)
@@ -116,7 +116,7 @@ async def test_a_lease_leaves_its_trace(tmp_path: Path) -> None:
     assert [each.what for each in annals.entries()] == ["broker-started", "granted", "ended"]
 
 
-async def _granted_and_released(home: Household) -> None:
+async def _granted_and_released(home: Household) -> Lease:
     async with home.started() as service:
         asked = ask("k", "1g.5gb")
         await service.post(events.SlicesRequested((asked,)))
@@ -125,3 +125,4 @@ async def _granted_and_released(home: Household) -> None:
         await changed_to(service, lease, LeaseState.GRANTED)
         await service.post(events.LeaseReleased(lease.lease_id))
         await emptied(service)
+        return lease
