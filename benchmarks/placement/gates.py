@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from benchmarks.placement import symmetry
 from benchmarks.placement.optimum import best_acceptance, moves
 from benchmarks.placement.policies import POLICIES, ours
 from benchmarks.placement.replay import MIXES, Outcome, Workload, replay, requests_of
@@ -91,3 +92,14 @@ def gates_for_one(mix: str, found: dict[str, Outcome], computed: Exact) -> list[
         Gate(f"(b) N=1 {mix}: accepted - driver's", over_driver, -0.3, at_most=False),
         Gate(f"(c) N=1 {mix}: best places - ours", behind, 1.1),
     ]
+
+
+def best_of_two(workload: Workload) -> float:
+    """Acceptance on two GPUs with the best choice of places, computed; takes a minute or two."""
+    mix, load = MIXES[workload.mix], 2 * workload.load
+    return best_acceptance(mix, load, symmetry.moves(2), may_refuse=False)
+
+
+def gate_for_two(mix: str, mine: Outcome, best: float) -> Gate:
+    """(c) near the computed optimum; ours is replayed, so with chance in it."""
+    return Gate(f"(c) N=2 {mix}: best places - ours", best - mine.accepted_slices, 1.1)

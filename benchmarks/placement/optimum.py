@@ -74,7 +74,7 @@ def best_acceptance(
     mix: Sequence[float], load: float, graph: Sequence[Moves], *, may_refuse: bool
 ) -> float:
     """The largest slice-weighted acceptance in percent, by relative value iteration of the
-    uniformised chain, to a hundred-thousandth.
+    uniformised chain, to a hundred-thousandth. ``load`` is in GPUs that the arriving slices fill.
     """
     mean = sum(share * size.width for share, size in zip(mix, SIZES, strict=True))
     rate = load * A100.units / mean

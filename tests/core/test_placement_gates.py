@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.placement import symmetry
 from benchmarks.placement.gates import MANY, gates_for_many, outcomes
-from benchmarks.placement.optimum import placements
+from benchmarks.placement.optimum import best_acceptance, moves, placements
 from benchmarks.placement.policies import A100, drivers_default
 from benchmarks.placement.replay import MIXES, Workload
 from jupyter_mig.core.occupancy import Occupancy
@@ -48,3 +49,14 @@ def test_the_drivers_default_is_told_as_documented(ids: list[int], starts: list[
 def test_the_optimum_is_over_all_placements() -> None:
     """The computed optimum ranges over every placement there is."""
     assert len(placements()) == 723
+
+
+def test_counting_what_is_alike_as_one_changes_nothing() -> None:
+    """The optimum over 144 states is that over 723 placements; so it is for two GPUs, too."""
+    alike = symmetry.moves(1)
+    assert len(alike) == 144
+    found, known = (
+        best_acceptance(MIXES["uniform"], 0.85, graph, may_refuse=False)
+        for graph in (alike, moves(None))
+    )
+    assert found == pytest.approx(known, abs=1e-4)
