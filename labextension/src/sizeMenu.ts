@@ -24,7 +24,7 @@ export function sizeMenu(trans: TranslationBundle, groups: readonly (readonly IR
   const rows = new Map<string, IRow>();
   const menu = new MenuSvg({ commands, renderer: new Renderer(rows) });
   menu.addClass('jp-mig-SizeMenu');
-  menu.node.setAttribute('aria-label', trans.__('Size of the GPU slice'));
+  menu.contentNode.setAttribute('aria-label', trans.__('Size of the GPU slice'));
   for (const group of groups.filter(each => each.length > 0)) {
     if (menu.items.length > 0) {
       menu.addItem({ type: 'separator' });

@@ -24,16 +24,19 @@ export const picker: JupyterFrontEndPlugin<void> = {
     }
     const stock = dialogs.selectKernel.bind(dialogs);
     dialogs.selectKernel = async context => {
-      await sizing.refreshed();
-      await stock(seen(context, slices, sizing));
+      await stock(await seen(context, slices, sizing));
     };
   }
 };
 
 /** As the dialog shall see the session; as it is if anything is not as we know it. */
-function seen(context: ISessionContext, slices: ISlices, sizing: ISizing): ISessionContext {
+async function seen(
+  context: ISessionContext,
+  { model, trans }: ISlices,
+  sizing: ISizing
+): Promise<ISessionContext> {
   try {
-    const { model, trans } = slices;
+    await sizing.refreshed();
     return withSizes(context, sizing.choices, trans, choice => {
       const kernelId = context.session?.kernel?.id;
       const lease = kernelId === undefined ? null : model.leaseOf(kernelId);
