@@ -110,3 +110,23 @@ async def test_kernels_without_a_size_are_changed_as_ever(user: Home) -> None:
         await user.empty()
         await page.choose_kernel("No Kernel")
         await expect(page.kernel_button).to_have_text("No Kernel")
+
+
+async def test_without_news_there_is_a_dialog_all_the_same(user: Home) -> None:
+    """A server that does not answer for us: the dialog opens, says less, and works."""
+    async with lab(user) as page:
+        await page.page.route("**/jupyter-mig/api/overview*", lambda _: None)
+        await page.page.reload()
+        await page.page.locator(".jp-LauncherCard").first.wait_for()
+        await page.command("notebook:create-new")
+        await expect(page.dialog).to_contain_text("Select Kernel")
+        texts = " ".join(await _options(page).all_inner_texts())
+        assert "(1g.5gb)" in texts
+        assert "free" not in texts
+        option = page.dialog.locator("option", has_text="(1g.5gb)")
+        value = await option.get_attribute("value")
+        await page.dialog.locator("select").select_option(value=value)
+        await page.accept()
+        await page.is_idle()
+        await expect(page.size_button).to_have_count(0)
+        await _has(user, "1g.5gb")
