@@ -9,6 +9,8 @@
     │   └── UnknownDriver           JUPYTER_MIG_DRIVER names no driver
     ├── Refused                     the request is fine, the answer is no
     │   ├── NoRoom                  every place of that size is taken
+    │   ├── NotAllowed              a rule of this node does not allow it at all
+    │   ├── OverQuota               you hold as much as a rule of this node allows
     │   ├── OutOfPatience           waited as long as it was told to
     │   ├── Cancelled               somebody took the request back
     │   ├── UnknownLease            no such lease, or not yours
@@ -27,6 +29,8 @@
     │   ├── BrokerUnreachable       nobody answers
     │   ├── BrokerStartFailed       it could not be started
     │   ├── ForeignBroker           it runs as another user, or with another driver
+    │   ├── Unauthenticated         its TCP door was shown no token that opens it
+    │   ├── HubUnreachable          it cannot ask JupyterHub whose token it is
     │   └── BadPlace                its directory or socket path is unusable
     └── LogError                    the event log cannot be used
         ├── CorruptLog              it does not read back
@@ -93,6 +97,18 @@ class NoRoom(Refused):
     """Every place of that size is taken and the request has no patience."""
 
     kind, status = "no-room", 503
+
+
+class NotAllowed(Refused):
+    """A rule of this node's administrator allows you no such slice; waiting cannot help."""
+
+    kind, status = "not-allowed", 403
+
+
+class OverQuota(Refused):
+    """You hold as much as a rule of this node's administrator allows."""
+
+    kind, status = "over-quota", 409
 
 
 class OutOfPatience(Refused):
@@ -218,6 +234,18 @@ class ForeignBroker(BrokerError):
     """The socket belongs to another user's broker, or to one with another driver."""
 
     kind, status = "foreign-broker", 403
+
+
+class Unauthenticated(BrokerError):
+    """The broker's TCP door was shown no token of a JupyterHub that opens it."""
+
+    kind, status = "unauthenticated", 401
+
+
+class HubUnreachable(BrokerError):
+    """The broker cannot ask JupyterHub whose token it was shown."""
+
+    kind = "hub-unreachable"
 
 
 class BadPlace(BrokerError):

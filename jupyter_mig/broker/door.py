@@ -16,27 +16,33 @@ GET      /v1/leases/{id}               one lease; long poll with ``seen`` and ``
 GET      /v1/leases/{id}/key           the key that opens ``/v1/slice`` for it
 DELETE   /v1/leases/{id}               give it back, or take the request back
 PUT      /v1/leases/{id}/kernel        tie it to the kernel's process
+PUT      /v1/leases/{id}/heartbeat     whoever it hangs on lives, where the broker cannot see that
 POST     /v1/leases/{id}/renewal       the kernel will be started again
 POST     /v1/leases/{id}/resize        keep room for another size
 =======  ============================  ===================================================
+
+A system broker may also listen on TCP, for containers and other machines: see :mod:`.remote`.
 """
 
 from __future__ import annotations
 
 import logging
 import socket
+import ssl
 from pathlib import Path
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
-from tornado.netutil import bind_unix_socket
+from tornado.netutil import bind_sockets, bind_unix_socket
 from tornado.web import Application, RequestHandler
 
+from jupyter_mig import errors
 from jupyter_mig.broker.gauges import Gauges
 from jupyter_mig.broker.history_route import HistoryRoute
 from jupyter_mig.broker.keys import Keys
 from jupyter_mig.broker.lease_routes import (
     BatchesRoute,
+    HeartbeatRoute,
     KernelRoute,
     KeyRoute,
     LeaseRoute,
@@ -46,7 +52,8 @@ from jupyter_mig.broker.lease_routes import (
 )
 from jupyter_mig.broker.plan_route import PlanRoute
 from jupyter_mig.broker.readings_route import ReadingsRoute
-from jupyter_mig.broker.routes import Audience, BrokerRoute, NodeRoute, NowhereRoute
+from jupyter_mig.broker.remote.listening import Listening
+from jupyter_mig.broker.routes import Audience, BrokerRoute, Local, NodeRoute, NowhereRoute
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.slice_route import SliceRoute
 from jupyter_mig.nvml.port import HardwarePort
@@ -88,11 +95,18 @@ class _Server(HTTPServer):
 class Door:
     """The open door. Construct it on the service's loop once the service has started."""
 
-    def __init__(
-        self, service: Service, driver: HardwarePort, keys: Keys, audience: Audience
-    ) -> None:
+    def __init__(self, service: Service, driver: HardwarePort, keys: Keys, audience: Local) -> None:
+        self._service = service
+        self._driver = driver
+        self._keys = keys
         self._mode = audience.mode
         self._gauges = Gauges(service, driver)
+        self._server = self._serving(audience)
+        self._remote: _Server | None = None
+
+    def _serving(self, audience: Audience, tls: ssl.SSLContext | None = None) -> _Server:
+        """A server for an audience; it does not listen yet."""
+        service, driver, keys = self._service, self._driver, self._keys
         given = {"service": service, "driver": driver, "audience": audience}
         gauged = {**given, "gauges": self._gauges}
         routes = [
@@ -107,6 +121,7 @@ class Door:
             (_LEASE, LeaseRoute, given),
             (f"{_LEASE}/key", KeyRoute, {**given, "keys": keys}),
             (f"{_LEASE}/kernel", KernelRoute, given),
+            (f"{_LEASE}/heartbeat", HeartbeatRoute, given),
             (f"{_LEASE}/renewal", RenewalRoute, given),
             (f"{_LEASE}/resize", ResizeRoute, given),
         ]
@@ -116,8 +131,9 @@ class Door:
             default_handler_args=given,
             log_function=_log_request,
         )
-        self._server = _Server(
+        return _Server(
             application,
+            ssl_options=tls,
             max_body_size=_LONGEST_READ_BYTES,
             max_header_size=LONGEST_HEADERS_BYTES,
             idle_connection_timeout=service.settings.request,
@@ -140,11 +156,26 @@ class Door:
         self._server.add_socket(listening)
         self._gauges.start()
 
+    def open_remotely(self, listening: Listening) -> None:
+        """Listen on TCP, too, for users of a JupyterHub."""
+        self._remote = self._serving(listening.audience, listening.tls)
+        try:
+            sockets = bind_sockets(listening.port, listening.host, backlog=BACKLOG)
+        except OSError as error:
+            raise errors.BadPlace(
+                f"The broker cannot listen on TCP: {error.strerror}.",
+                situation=f"MIGBroker.listen is {listening.host}:{listening.port}.",
+            ) from error
+        self._remote.add_sockets(sockets)
+
     async def close(self) -> None:
         """Accept nobody any more and hang up on everybody."""
-        self._server.stop()
+        servers = [server for server in (self._server, self._remote) if server is not None]
+        for server in servers:
+            server.stop()
         await self._gauges.stop()
-        await self._server.close_all_connections()
+        for server in servers:
+            await server.close_all_connections()
 
 
 def _log_request(handler: RequestHandler) -> None:

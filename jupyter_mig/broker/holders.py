@@ -2,7 +2,8 @@
 
 A holder is written ``pid:start`` with the start time in clock ticks since boot. Its end is heard
 through a pidfd, which is readable once the process has exited (zombies included) and, unlike a
-pid, can never come to mean another process.
+pid, can never come to mean another process. Holders that are no process we can see are known by
+their :mod:`.heartbeats`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 
 from jupyter_mig import errors
 from jupyter_mig.broker import processes
+from jupyter_mig.broker.heartbeats import Heartbeats, is_heartbeat
 from jupyter_mig.broker.processes import Process
 from jupyter_mig.core.leases import Holder
 
@@ -26,7 +28,7 @@ def holder_of(process: Process) -> Holder:
 
 
 def pid_of(holder: Holder) -> int:
-    """The pid in a holder's name."""
+    """The pid in the name of a holder that is a process."""
     return int(holder.partition(":")[0])
 
 
@@ -43,9 +45,12 @@ def require_pidfd() -> None:
 
 
 class Holders:
-    """The holders watched now. ``left`` is called, on the loop, once for each that is gone."""
+    """The holders watched now. ``left`` is called, on the loop, once for each that is gone; those
+    known by heartbeats are after ``silence_seconds``.
+    """
 
-    def __init__(self, left: Callable[[Holder], None]) -> None:
+    def __init__(self, left: Callable[[Holder], None], silence_seconds: float = 60.0) -> None:
+        self.heartbeats = Heartbeats(left, silence_seconds)
         self._left = left
         self._pidfds: dict[Holder, int] = {}
         self._gone: set[Holder] = set()
@@ -53,10 +58,13 @@ class Holders:
     @property
     def anybody_lives(self) -> bool:
         """Whether one of those watched has not left."""
-        return bool(self._pidfds)
+        return bool(self._pidfds) or self.heartbeats.anybody_lives
 
     def watch(self, wanted: set[Holder]) -> None:
         """Watch exactly these from now on."""
+        beating = set(filter(is_heartbeat, wanted))
+        self.heartbeats.watch(beating)
+        wanted = wanted - beating
         for holder in self._pidfds.keys() - wanted:
             self._forget(holder)
         for holder in wanted - self._pidfds.keys() - self._gone:
@@ -65,6 +73,7 @@ class Holders:
     def heard(self, holder: Holder) -> None:
         """The ledger knows that a holder is gone. If it is wanted again, it is reported again."""
         self._gone.discard(holder)
+        self.heartbeats.heard(holder)
 
     def close(self) -> None:
         """Watch nobody."""

@@ -1,7 +1,8 @@
 """The routes on which leases are asked for, tied to kernels, and given back.
 
 The peer's process and user come from the kernel (SO_PEERCRED). A lease of somebody else's is
-answered as one that does not exist.
+answered as one that does not exist. What a process asks for that cannot be seen from here, in a
+container or behind the TCP door, hangs on heartbeats.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import msgspec
 
 from jupyter_mig import errors
 from jupyter_mig.broker import processes
+from jupyter_mig.broker.heartbeats import is_heartbeat, new_heartbeat
 from jupyter_mig.broker.holders import holder_of, pid_of
 from jupyter_mig.broker.keys import Keys
 from jupyter_mig.broker.processes import Process
 from jupyter_mig.broker.routes import Audience, Route
 from jupyter_mig.broker.service import Service
 from jupyter_mig.core import actions, events, queries
-from jupyter_mig.core.leases import USABLE, Lease, LeaseState
+from jupyter_mig.core.leases import USABLE, Holder, Lease, LeaseState
 from jupyter_mig.nvml.port import HardwarePort, Mirror
 from jupyter_mig.wire import codec
 from jupyter_mig.wire.messages import (
@@ -69,7 +71,7 @@ class _LeaseRoute(Route):
         """Between a broker's death and the next one somebody else may have been given a slice on
         which nobody was: its kernel was starting, or starting again. Who locks it now tells.
         """
-        if lease.requested_at >= self.service.since:
+        if lease.requested_at >= self.service.since or is_heartbeat(lease.requester):
             return
         nodes = tuple(map(Path, self.service.locked.get(lease.instance_id or "", ())))
         lockers = await asyncio.to_thread(processes.lockers, nodes)  # it can take 10 ms
@@ -79,26 +81,28 @@ class _LeaseRoute(Route):
             log.warning("lease=%s lost: processes %s have locked its slice", lease.lease_id, living)
             await self.service.post(events.InstanceTaken(lease.instance_id or ""))
 
-    def _asker(self) -> Process:
-        """The process that asks, on which what it asks for will hang."""
-        process = processes.find(self.peer.pid) if self.peer.pid else None
+    def _asker(self) -> Holder:
+        """Who asks, on which what is asked for will hang."""
+        if not self.peer.pid:
+            return new_heartbeat()
+        process = processes.find(self.peer.pid)
         if process is None or process.uid != self.peer.uid:
             raise errors.NotTheHolder(
                 "The broker cannot see the process that asks.",
                 situation=f"The kernel names it as pid {self.peer.pid}.",
-                next_step="Ask from the pid namespace (container) in which the broker runs.",
             )
-        return process
+        return holder_of(process)
 
     async def _ask(self, requests: tuple[LeaseRequest, ...]) -> list[Lease]:
         """Put requests in line together; the lease of each, which may have been there already."""
-        requester = holder_of(self._asker())
+        asker = self._asker()
         asks = tuple(
             events.Ask(
                 lease_id=secrets.token_hex(8),
                 kernel_id=request.kernel_id,
                 owner=self.peer.uid,
-                requester=requester,
+                # Each heartbeat is for one lease: it ends with that.
+                requester=new_heartbeat() if is_heartbeat(asker) else asker,
                 size=request.size,
                 label=request.label,
                 patience_seconds=request.patience_seconds,
@@ -190,6 +194,8 @@ class LeaseRoute(_LeaseRoute):
         lease = self._mine(lease_id)
         if lease.state is not LeaseState.RELEASED:
             await self._release(lease_id)
+            for holder in (lease.requester, lease.kernel):
+                self.service.heartbeats.end(holder)
         self.answer(self.views().lease(lease))
 
     async def _release(self, lease_id: str) -> None:
@@ -227,10 +233,21 @@ class KernelRoute(_LeaseRoute):
     async def put(self, lease_id: str) -> None:
         """Tie a lease to the process of its kernel."""
         lease = self._usable(lease_id)
-        kernel = self._kernel(codec.decode(self.request.body, BindRequest).pid)
+        pid = codec.decode(self.request.body, BindRequest).pid
+        if self.peer.pid:
+            await self._bind(lease, self._kernel(pid))
+        else:  # its pid means nothing here
+            await self.service.post(events.LeaseBound(lease_id, self._beating(lease)))
+            self._usable(lease_id)
+            self.answer(self.views().lease(lease))
+
+    def _beating(self, lease: Lease) -> Holder:
+        return lease.requester if is_heartbeat(lease.requester) else new_heartbeat()
+
+    async def _bind(self, lease: Lease, kernel: Process) -> None:
         await self._end_if_taken(lease, self.peer.pid, kernel.pid)
-        await self.service.post(events.LeaseBound(lease_id, holder_of(kernel), kernel.pid))
-        self._usable(lease_id)
+        await self.service.post(events.LeaseBound(lease.lease_id, holder_of(kernel), kernel.pid))
+        self._usable(lease.lease_id)
         self.answer(self.views().lease(lease))
         await self._show(lease, kernel)
 
@@ -255,6 +272,19 @@ class KernelRoute(_LeaseRoute):
         return process
 
 
+class HeartbeatRoute(_LeaseRoute):
+    """``/v1/leases/{id}/heartbeat``."""
+
+    def put(self, lease_id: str) -> None:
+        """Whatever the lease hangs on lives."""
+        lease = self._mine(lease_id)
+        if lease.state is LeaseState.RELEASED:
+            raise self.refusals().of(lease) or errors.LeaseEnded(f"Lease {lease_id} is over.")
+        for holder in (lease.requester, lease.kernel):
+            self.service.heartbeats.beat(holder)
+        self.answer(self.views().lease(lease))
+
+
 class RenewalRoute(_LeaseRoute):
     """``/v1/leases/{id}/renewal``."""
 
@@ -262,8 +292,8 @@ class RenewalRoute(_LeaseRoute):
         """The kernel will be started again, by the process that asks."""
         lease = self._usable(lease_id)
         asker = self._asker()
-        await self._end_if_taken(lease, asker.pid)
-        await self.service.post(events.LeaseRenewed(lease_id, holder_of(asker)))
+        await self._end_if_taken(lease, self.peer.pid)
+        await self.service.post(events.LeaseRenewed(lease_id, asker))
         self._usable(lease_id)
         self.answer(self.views().lease(lease))
 
@@ -276,8 +306,9 @@ class ResizeRoute(_LeaseRoute):
         lease = self._usable(lease_id)
         size = codec.decode(self.request.body, ResizeRequest).size
         led_to = await self.service.post(events.ResizeRequested(lease_id, size))
-        if any(isinstance(action, actions.RefuseResize) for action in led_to):
-            raise self.refusals().no_other_size(lease, size)
+        for action in led_to:
+            if isinstance(action, actions.RefuseResize) and action.lease_id == lease_id:
+                raise self.refusals().not_resized(lease, size, action.reason)
         self._usable(lease_id)
         self.answer(self.views().lease(lease))
 

@@ -6,10 +6,11 @@ import asyncio
 import logging
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import msgspec
 import tornado.web
+from tornado.httputil import HTTPServerRequest
 
 from jupyter_mig import errors
 from jupyter_mig.broker.peer import Peer, peer_of
@@ -24,19 +25,28 @@ log = logging.getLogger(__name__)
 LONGEST_BODY_BYTES = 64 * 1024
 
 
+class Audience(Protocol):
+    """Whom a door lets in."""
+
+    async def admit(self, request: HTTPServerRequest) -> Peer:
+        """Who asks; raises an error for whoever shall not."""
+
+
 class OneUser(msgspec.Struct, frozen=True):
     """A broker's audience: its own user."""
 
     uid: int
     mode: ClassVar[int] = 0o600
 
-    def require(self, peer: Peer) -> None:
-        """Raise ForeignBroker for anybody else."""
+    async def admit(self, request: HTTPServerRequest) -> Peer:
+        """Who asks; raises ForeignBroker for anybody else."""
+        peer = _caller(request)
         if peer.uid != self.uid:
             raise errors.ForeignBroker(
                 f"This broker serves user {self.uid}, not user {peer.uid}.",
                 next_step="Unset JUPYTER_MIG_SOCKET; then your own broker is used.",
             )
+        return peer
 
 
 class Everybody(msgspec.Struct, frozen=True):
@@ -44,12 +54,19 @@ class Everybody(msgspec.Struct, frozen=True):
 
     mode: ClassVar[int] = 0o666
 
-    def require(self, peer: Peer) -> None:
-        """Nobody is turned away here: policy and ownership decide what each may have."""
+    async def admit(self, request: HTTPServerRequest) -> Peer:
+        """Who asks. Nobody is turned away here: policy and ownership decide what each may have."""
+        return _caller(request)
 
 
-Audience: TypeAlias = OneUser | Everybody
-"""Whom a broker serves; ``mode`` is that of its socket."""
+Local: TypeAlias = OneUser | Everybody
+"""Whom a broker serves on its Unix socket; ``mode`` is that of the socket."""
+
+
+def _caller(request: HTTPServerRequest) -> Peer:
+    """The process at the other end of the Unix socket."""
+    # HTTP1Connection's; Tornado types only the interface that all connections share.
+    return peer_of(request.connection.stream.socket)  # type: ignore[union-attr]
 
 
 class Route(tornado.web.RequestHandler):
@@ -71,12 +88,9 @@ class Route(tornado.web.RequestHandler):
         """The asker hung up: nobody is waiting for the answer. Called by Tornado."""
         self.hung_up.set()
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Learn who asks, and refuse who is none of ours. Called before the method."""
-        connection = self.request.connection
-        # HTTP1Connection's; Tornado types only the interface that all connections share.
-        self.peer = peer_of(connection.stream.socket)  # type: ignore[union-attr]
-        self.audience.require(self.peer)
+        self.peer = await self.audience.admit(self.request)
         if len(self.request.body) > LONGEST_BODY_BYTES:
             raise errors.BadRequest(f"The body is longer than {LONGEST_BODY_BYTES} bytes.")
 
@@ -98,6 +112,7 @@ class Route(tornado.web.RequestHandler):
             self.peer.uid,
             service.stocks,
             locked=service.locked,
+            heartbeat_seconds=service.heartbeats.interval_seconds,
         )
 
     def refusals(self) -> Refusals:
@@ -154,9 +169,9 @@ class NodeRoute(Route):
 class NowhereRoute(Route):
     """Every other path."""
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """There is nothing here, whatever the method."""
-        super().prepare()
+        await super().prepare()
         raise errors.BadRequest(
             "There is no such path.", situation="Paths begin with /v1: node, leases."
         )

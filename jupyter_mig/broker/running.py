@@ -20,7 +20,8 @@ from jupyter_mig.broker.keys import Keys
 from jupyter_mig.broker.premises import Premises
 from jupyter_mig.broker.processes import boot_id
 from jupyter_mig.broker.recovery import recover
-from jupyter_mig.broker.routes import Audience
+from jupyter_mig.broker.remote.listening import Listening
+from jupyter_mig.broker.routes import Local
 from jupyter_mig.broker.seam import Seam, Uninterrupted
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.settings import Settings
@@ -34,18 +35,20 @@ Until = Callable[[Service, Door], Awaitable[None]]
 
 
 class Broker(msgspec.Struct, frozen=True):
-    """A broker that has all it needs. ``audience`` is whom it serves. It closes ``driver``, and the
+    """A broker that has all it needs. ``audience`` is whom it serves on its socket, ``remote``
+    whom elsewhere. It closes ``driver``, and the
     ``annals`` if it is to write any.
     """
 
     premises: Premises
     driver: HardwarePort
     inventories: Inventories
-    audience: Audience
+    audience: Local
     rules: Rules = Rules()
     settings: Settings = Settings()
     seam: Seam = Uninterrupted()
     annals: Annals | None = None
+    remote: Listening | None = None
 
     async def serve(self, until: Until) -> None:
         """Serve until told to end by a signal, or ``until`` returns; raise what made it fail."""
@@ -54,6 +57,8 @@ class Broker(msgspec.Struct, frozen=True):
         async with self._service() as service:
             door = Door(service, self.driver, Keys.kept_in(self.premises.keys), self.audience)
             door.open(self.premises.socket)
+            if self.remote is not None:
+                door.open_remotely(self.remote)
             log.info("Open: driver=%s", self.driver.name)
             try:
                 await _until_over(service, until(service, door))

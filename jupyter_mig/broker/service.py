@@ -21,6 +21,7 @@ from typing import NamedTuple, TypeVar
 from jupyter_mig import errors
 from jupyter_mig.broker import processes, story
 from jupyter_mig.broker.hardware import Hardware, gpu_of
+from jupyter_mig.broker.heartbeats import Heartbeats
 from jupyter_mig.broker.holders import Holders
 from jupyter_mig.broker.lanes import Lanes
 from jupyter_mig.broker.log import Record
@@ -85,7 +86,7 @@ class Service:
         self._log, self._ledger = recovered
         self._hardware = hardware
         self._lanes = Lanes(self._fail)
-        self._holders = Holders(self._holder_left)
+        self._holders = Holders(self._holder_left, settings.silence)
         self._waiters = Waiters()
         self._writer = ThreadPoolExecutor(1, "log")
         self._queue: list[_Entry] = []
@@ -127,6 +128,11 @@ class Service:
     def watches_anybody(self) -> bool:
         """Whether a process lives on which a lease hangs."""
         return self._holders.anybody_lives
+
+    @property
+    def heartbeats(self) -> Heartbeats:
+        """The holders that are no process we can see."""
+        return self._holders.heartbeats
 
     def find(self, lease_id: str) -> Lease | None:
         """A lease, live or remembered."""

@@ -18,6 +18,7 @@ class Settings(msgspec.Struct, frozen=True):
     ``keep_reading``: how often slices are read while a lease is held and nobody looks; 0 is never.
     ``dcgm_exporter``: the address of a dcgm-exporter, for the utilization of slices that NVML
     cannot tell; empty where there is none (no seconds).
+    ``silence``: how long a holder that is known by its heartbeats may be silent.
     ``snapshot_every``: after how many events the log is shortened (a count).
     """
 
@@ -30,4 +31,5 @@ class Settings(msgspec.Struct, frozen=True):
     longest_wait: float = 60.0
     keep_reading: float = 15.0
     dcgm_exporter: str = ""
+    silence: float = 60.0
     snapshot_every: int = 1000

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 import jupyter_mig
+from jupyter_mig.broker.heartbeats import is_kept_by_heartbeats
 from jupyter_mig.broker.refusals import Refusals, problem_of, remedy_of
 from jupyter_mig.broker.stock import Stock
 from jupyter_mig.core import queries
@@ -46,7 +47,7 @@ def broker_view(driver: HardwarePort) -> BrokerView:
 class Views:
     """The state as one user may see it at ``now`` (seconds on the ledger's clock). ``stocks`` is
     what GPUs had to offer when last seen, by UUID, ``locked`` the device nodes that are locked now,
-    by instance.
+    by instance; ``heartbeat_seconds`` is how often holders are asked to speak that cannot be seen.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Views:
         stocks: Mapping[str, Stock] = MappingProxyType({}),
         *,
         locked: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+        heartbeat_seconds: float = 20.0,
     ) -> None:
         self._state = state
         self._rules = rules
@@ -65,6 +67,7 @@ class Views:
         self._viewer = viewer
         self._stocks = stocks
         self._locked = locked
+        self._heartbeat_seconds = heartbeat_seconds
 
     def lease(self, lease: Lease) -> LeaseView:
         """One lease of the viewer's."""
@@ -91,6 +94,7 @@ class Views:
                 else None
             ),
             refusal=self._refusal(lease),
+            heartbeat_seconds=self._heartbeat_seconds if is_kept_by_heartbeats(lease) else None,
         )
 
     def leases(self) -> list[LeaseView]:

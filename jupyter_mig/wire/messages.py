@@ -132,7 +132,8 @@ class LeaseView(msgspec.Struct, frozen=True):
 
     ``version`` rises with each change; a long poll names the one it has seen. ``place`` is 1 for
     the head of the queue. ``estimate_seconds`` is None when nobody can know: a slice in use ends
-    when its user ends it. ``refusal`` says why a released lease ended badly.
+    when its user ends it. ``refusal`` says why a released lease ended badly. Where the broker
+    cannot see the process that asked, ``heartbeat_seconds`` is how often to say that it lives.
     """
 
     lease_id: str
@@ -149,6 +150,7 @@ class LeaseView(msgspec.Struct, frozen=True):
     gives_up_in_seconds: float | None = None
     refusal: ErrorBody | None = None
     mine: bool = True
+    heartbeat_seconds: float | None = None
 
 
 class InstanceView(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from traitlets.config import Config, Configurable
 
 from jupyter_mig import errors
 from jupyter_mig.broker.inventory import Inventories, parse
+from jupyter_mig.broker.remote import listening as remote
 from jupyter_mig.broker.settings import Settings
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.wire import meeting
@@ -85,6 +86,46 @@ class MIGBroker(Configurable):
         0.0, help="How long an empty slice is kept for the same user before it is destroyed."
     ).tag(config=True)
 
+    listen = Unicode(
+        help="""
+        Where to listen on TCP, too, for users of a JupyterHub in containers or on other machines:
+        an address and a port, `127.0.0.1:8123`. Anything but loopback needs TLS. Empty: nowhere.
+        """,
+    ).tag(config=True)
+
+    hosts = List(
+        Unicode(),
+        help="Names by which clients call the TCP door, beside its address. Others are refused.",
+    ).tag(config=True)
+
+    tls_certificate = Unicode(help="The certificate chain of the TCP door, a PEM file.").tag(
+        config=True
+    )
+
+    tls_key = Unicode(help="Its private key, a PEM file that the user of the broker can read.").tag(
+        config=True
+    )
+
+    hub_api_url = Unicode(
+        help="The API of the JupyterHub that knows the users: `http://127.0.0.1:8081/hub/api`."
+    ).tag(config=True)
+
+    hub_service = Unicode(
+        "jupyter-mig",
+        help="""
+        What the Hub calls this service. Tokens must have the scope to access it:
+        `access:services!service=jupyter-mig`.
+        """,
+    ).tag(config=True)
+
+    hub_users_are_unix_users = Bool(
+        default_value=True,
+        help="""
+        Whether a user of the Hub is the user of this node who has the same name. Without it each
+        gets a number of its own, and shares no quota with a user of the node.
+        """,
+    ).tag(config=True)
+
     @property
     def listed(self) -> tuple[str, ...]:
         """All GPUs that are the broker's business."""
@@ -121,6 +162,7 @@ def read(file: Path) -> MIGBroker:
         raise _malformed(file, "it names no GPU")
     if found.whole_gpus and found.isolation:
         raise _malformed(file, "with isolation, whole_gpus must be empty: they cannot be closed")
+    remote.require_safe(found.listen, found.hub_api_url, tls=bool(found.tls_certificate))
     return found
 
 

@@ -28,6 +28,7 @@ from jupyter_mig.broker.helper.register import Register
 from jupyter_mig.broker.premises import Premises
 from jupyter_mig.broker.routes import Everybody
 from jupyter_mig.broker.running import Broker
+from jupyter_mig.broker.system import remotely
 from jupyter_mig.broker.system.configuration import MIGBroker
 from jupyter_mig.nvml.driver import open_driver
 from jupyter_mig.nvml.port import HardwarePort
@@ -125,6 +126,7 @@ class SystemBroker(msgspec.Struct, frozen=True):
             Everybody(),
             own.rules,
             own.settings,
+            remote=remotely.asked_for(own),
             annals=Annals(premises.directory / meeting.ANNALS),
         )
         log.info("The node's broker: socket=%s isolation=%s", own.socket, own.isolation)

@@ -1,0 +1,49 @@
+"""Who is let in by the TCP door: users of the Hub, by their tokens."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from tornado.httputil import HTTPServerRequest
+
+from jupyter_mig import errors
+from jupyter_mig.broker.peer import Peer
+from jupyter_mig.broker.remote.hub import Hub
+from jupyter_mig.broker.remote.owners import Owners
+
+_SCHEMES = ("bearer", "token")
+_NONE = -1
+
+
+class HubUsers(msgspec.Struct, frozen=True):
+    """An audience. ``names`` are what this door may be called: a page that somebody else's name
+    server leads here says another one.
+    """
+
+    hub: Hub
+    owners: Owners
+    names: frozenset[str]
+
+    async def admit(self, request: HTTPServerRequest) -> Peer:
+        """The user whose token is shown. Its process is none that can be seen."""
+        if request.host_name.lower().strip("[]") not in self.names:
+            raise errors.BadRequest(
+                f"This broker is not called {request.host_name[:80]}.",
+                next_step="The administrator of the node can add the name to MIGBroker.hosts.",
+            )
+        name = await self.hub.user_of(_token(request))
+        return Peer(0, await asyncio.to_thread(self.owners.owner, name), _NONE)
+
+
+def _token(request: HTTPServerRequest) -> str:
+    """What the Authorization header holds; there must be exactly one."""
+    given = request.headers.get_list("Authorization")
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    if scheme.lower() not in _SCHEMES or not token:
+        raise errors.Unauthenticated(
+            "Who asks?",
+            situation="There is no token of a JupyterHub with the request.",
+            next_step="Send one: Authorization: Bearer TOKEN.",
+        )
+    return token.strip()

@@ -1,0 +1,145 @@
+"""Whose a token is: the Hub says (``GET /user`` with that token, JupyterHub's REST API)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tornado.httpclient import HTTPError, HTTPRequest
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
+
+from jupyter_mig import errors
+
+REMEMBER_SECONDS = 30.0
+"""How long an answer of the Hub holds: a token that was revoked opens no longer than that."""
+
+REMEMBER_REFUSED_SECONDS = 5.0
+"""A token may just have been given its scopes."""
+
+MOST_REMEMBERED = 4096
+TIMEOUT_SECONDS = 10.0
+LONGEST_TOKEN = 256
+
+_MOST_QUESTIONS = 16
+_LARGEST_ANSWER_BYTES = 1024 * 1024
+
+
+class _Answer(NamedTuple):
+    """The user whose token it is, or why it opens nothing; and until when that holds."""
+
+    name: str
+    refusal: str
+    until_seconds: float
+
+
+class Hub:
+    """A JupyterHub, as the one that knows its users. ``api_url`` ends in ``/hub/api``.
+
+    Tokens must be meant for us: have the scope to access the service of that name. Otherwise
+    any other service could show us the tokens that its users showed to it.
+    """
+
+    def __init__(
+        self, api_url: str, service: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._url = f"{api_url.rstrip('/')}/user"
+        self._scopes = {"access:services", f"access:services!service={service}"}
+        self._clock = clock
+        self._known: OrderedDict[bytes, _Answer] = OrderedDict()
+        self._asking: dict[bytes, asyncio.Task[_Answer]] = {}
+        self._client = SimpleAsyncHTTPClient(
+            force_instance=True,
+            max_clients=_MOST_QUESTIONS,
+            max_body_size=_LARGEST_ANSWER_BYTES,
+        )
+
+    @property
+    def remembered(self) -> int:
+        """How many tokens are known."""
+        return len(self._known)
+
+    async def user_of(self, token: str) -> str:
+        """The name of the user whose token it is.
+
+        Raises Unauthenticated if it is nobody's or not for us, HubUnreachable if the Hub gives no
+        answer.
+        """
+        if not (0 < len(token) <= LONGEST_TOKEN and token.isascii() and token.isprintable()):
+            raise _refused("It is no token of a Hub.")
+        key = hashlib.sha256(token.encode()).digest()
+        answer = self._known.get(key)
+        if answer is None or answer.until_seconds <= self._clock():
+            answer = await self._learn(key, token)
+        if answer.refusal:
+            raise _refused(answer.refusal)
+        return answer.name
+
+    async def _learn(self, key: bytes, token: str) -> _Answer:
+        """Ask the Hub, once however many want to know."""
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self._asking[key] = asyncio.ensure_future(self._ask(token))
+            asking.add_done_callback(lambda done: self._learned(key, done))
+        return await asyncio.shield(asking)
+
+    def _learned(self, key: bytes, done: asyncio.Task[_Answer]) -> None:
+        del self._asking[key]
+        if done.cancelled() or done.exception() is not None:
+            return
+        self._known[key] = done.result()
+        self._known.move_to_end(key)
+        while len(self._known) > MOST_REMEMBERED:
+            self._known.popitem(last=False)
+
+    async def _ask(self, token: str) -> _Answer:
+        request = HTTPRequest(
+            self._url,
+            headers={"Authorization": f"token {token}", "Accept": "application/json"},
+            connect_timeout=TIMEOUT_SECONDS,
+            request_timeout=TIMEOUT_SECONDS,
+            follow_redirects=False,
+        )
+        try:
+            response = await self._client.fetch(request, raise_error=False)
+            if response.code in (401, 403):
+                return self._no("The Hub does not know it, or it has expired.")
+            response.rethrow()
+            return self._read(json.loads(response.body))
+        except (HTTPError, OSError, ValueError) as error:
+            raise errors.HubUnreachable(
+                "JupyterHub does not say whose token this is.",
+                situation=f"{self._url}: {error}".replace("'", ""),
+                next_step="Try again. The administrator of the node can see why: it is what "
+                "MIGBroker.hub_api_url names.",
+            ) from error
+
+    def _read(self, model: Any) -> _Answer:
+        if not isinstance(model, dict) or not isinstance(model.get("scopes"), list):
+            raise ValueError("the answer is not what JupyterHub 3 or newer says about a token")  # noqa: TRY004 - as what cannot be read is
+        name = model.get("name")
+        if model.get("kind") != "user" or not isinstance(name, str) or not name:
+            return self._no("It is a token of a service, not of a user.")
+        if self._scopes.isdisjoint(model["scopes"]):
+            return self._no(f"It lacks the scope {max(self._scopes)}.")
+        return _Answer(name, "", self._clock() + REMEMBER_SECONDS)
+
+    def _no(self, refusal: str) -> _Answer:
+        return _Answer("", refusal, self._clock() + REMEMBER_REFUSED_SECONDS)
+
+    def close(self) -> None:
+        """Ask nothing any more."""
+        self._client.close()
+
+
+def _refused(refusal: str) -> errors.Unauthenticated:
+    return errors.Unauthenticated(
+        "This token opens nothing here.",
+        situation=refusal,
+        next_step="Start your server again from JupyterHub. The administrator of the Hub can give "
+        "the scope to servers: c.Spawner.server_token_scopes.",
+    )
