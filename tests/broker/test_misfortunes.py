@@ -56,7 +56,7 @@ async def troubled(client: Client, words: str) -> GpuView:
     [
         ("lose", "GPU is lost", "nvidia-smi -i 0 --gpu-reset"),
         ("require_reset", "GPU requires reset", "nvidia-smi -i 0 --gpu-reset"),
-        ("remove_driver", "Driver Not Loaded", "driver"),
+        ("remove_driver", "Driver Not Loaded", "kernel module"),
         ("upgrade_driver", "version mismatch", "reload the nvidia kernel modules or reboot"),
     ],
 )
