@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+import msgspec
+
 from jupyter_mig import errors
 from jupyter_mig.broker.failures import error_in
 from jupyter_mig.broker.stock import MIG_IS_ON
 from jupyter_mig.broker.words import duration, listed, plain
-from jupyter_mig.core import queries
+from jupyter_mig.core import queries, quotas
 from jupyter_mig.core.leases import EndReason, Lease
 from jupyter_mig.core.observations import MIG_IS_OFF
+from jupyter_mig.core.policy import UNLIMITED, Limits
 from jupyter_mig.core.queries import InTheWay, SizeOffer
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.sizes import is_plain
@@ -26,6 +29,8 @@ from jupyter_mig.core.state import GpuState, State
 _MANY = 6
 _SIZE = 24
 """Characters of a size that is shown: first lines have 80 in all."""
+
+WHO_CHANGES_IT = "The administrator (root) can change the rule."
 
 MAKE_SLICES = "An administrator makes some: sudo nvidia-smi mig -cgi PROFILE,... -C"
 
@@ -67,6 +72,42 @@ class Refusals:
             f"No room for {plain(size, 20)} in place of {plain(lease.size, 20)}.",
             situation=self._free_now(lease.owner),
             next_step="The kernel keeps its slice. Stop another of yours, or pick another size.",
+        )
+
+    def not_resized(self, lease: Lease, size: str, reason: EndReason) -> errors.JupyterMigError:
+        """A resize that is refused: for want of room, or by the limits of its owner."""
+        if reason is EndReason.NO_ROOM:
+            return self.no_other_size(lease, size)
+        return self.of(msgspec.structs.replace(lease, size=size, reason=reason)) or self.no_room(
+            lease
+        )
+
+    def not_allowed(self, lease: Lease) -> errors.JupyterMigError:
+        """The limits never allow it."""
+        limits = lease.limits or UNLIMITED
+        return errors.NotAllowed(
+            f"You may not have {plain(lease.size, _SIZE)} slices on this node.",
+            situation=f"{_rule(limits)}: {_allowance(limits)}.",
+            next_step=f"Pick a size that it allows. {WHO_CHANGES_IT}",
+        )
+
+    def over_quota(self, lease: Lease) -> errors.JupyterMigError:
+        """The limits allow it to one who holds less."""
+        limits = lease.limits or UNLIMITED
+        has = quotas.held(self._state, lease.owner)
+        return errors.OverQuota(
+            "You hold as much as you may have on this node.",
+            situation=f"You hold {_amount(has)}. {_rule(limits)}: {_allowance(limits)}.",
+            next_step=f"Stop one of yours, or wait until one ends. {WHO_CHANGES_IT}",
+        )
+
+    def lifetime(self, lease: Lease) -> errors.JupyterMigError:
+        """The slice was had as long as the limits allow."""
+        limits = lease.limits or UNLIMITED
+        return errors.LeaseEnded(
+            f"The {plain(lease.size, _SIZE)} slice ended: its time was up.",
+            situation=f"{_rule(limits)}: {_allowance(limits)}.",
+            next_step=f"Start again for another. {WHO_CHANGES_IT}",
         )
 
     def unknown_size(self, lease: Lease) -> errors.JupyterMigError:
@@ -197,6 +238,26 @@ class Refusals:
         )
 
 
+def _rule(limits: Limits) -> str:
+    return plain(limits.rule, 60).capitalize()
+
+
+def _allowance(limits: Limits) -> str:
+    """What limits allow, in words."""
+    words = [
+        f"sizes {listed(list(limits.sizes))}" if limits.sizes else "",
+        f"at most {limits.slices} slices" if limits.slices is not None else "",
+        f"at most {limits.share:g} of a GPU in all" if limits.share is not None else "",
+        f"each for {duration(limits.lifetime_seconds)}" if limits.lifetime_seconds else "",
+    ]
+    return "; ".join(word for word in words if word) or "no limits"
+
+
+def _amount(has: quotas.Held) -> str:
+    slices = "1 slice" if has.slices == 1 else f"{has.slices} slices"
+    return f"{slices}, {has.share:.3g} of a GPU"
+
+
 def problem_of(gpu: GpuState) -> str:
     """What is wrong with a GPU, in few words; empty if nothing is."""
     return plain(error_in(gpu.problem).message).rstrip(".") if gpu.problem else ""
@@ -219,6 +280,9 @@ _RENDERED: Mapping[EndReason, Callable[[Refusals, Lease], errors.JupyterMigError
             EndReason.NO_ROOM: Refusals.no_room,
             EndReason.OUT_OF_PATIENCE: Refusals.out_of_patience,
             EndReason.UNKNOWN_SIZE: Refusals.unknown_size,
+            EndReason.NOT_ALLOWED: Refusals.not_allowed,
+            EndReason.OVER_QUOTA: Refusals.over_quota,
+            EndReason.LIFETIME: Refusals.lifetime,
             EndReason.DRIVER: Refusals.driver,
             EndReason.CANCELLED: Refusals.cancelled,
             EndReason.HOLDER_LEFT: Refusals.holder_left,

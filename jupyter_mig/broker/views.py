@@ -82,7 +82,9 @@ class Views:
             held_seconds=self._held_seconds(lease),
             slice=self._slice(lease),
             kernel_pid=lease.kernel_pid,
-            place=queries.place_in_line(self._state, lease.lease_id) if waiting else None,
+            place=queries.place_in_line(self._state, self._rules, lease.lease_id)
+            if waiting
+            else None,
             estimate_seconds=(
                 queries.estimate_seconds(self._state, self._rules, lease.lease_id)
                 if waiting

@@ -136,10 +136,13 @@ class Park(Action, frozen=True):
 
 
 class RefuseResize(Action, frozen=True):
-    """The other size would not fit even with this lease's slice gone. Nothing was stopped."""
+    """The other size would not fit even with this lease's slice gone, or is more than its owner may
+    have. Nothing was stopped.
+    """
 
     lease_id: str
     size: str
+    reason: EndReason = EndReason.NO_ROOM
 
 
 class End(Action, frozen=True):

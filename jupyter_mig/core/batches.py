@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from jupyter_mig.core import supply
+from jupyter_mig.core import quotas, supply
 from jupyter_mig.core.choices import Choice
 from jupyter_mig.core.leases import Lease
 from jupyter_mig.core.packing import Bin, pack
@@ -37,7 +37,7 @@ def _to_make(
     """
     taken: set[str] = set()
     for lease in batch:
-        name = supply.wanted(turn.state, turn.rules, lease.size)[0]
+        name = quotas.wanted(turn.state, turn.rules, lease)[0]
         found = supply.idle(turn.state, name, lease.owner, supply.NOTHING, closed)
         existing = next((one.instance_id for one in found if one.instance_id not in taken), None)
         if existing is None:

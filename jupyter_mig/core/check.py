@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import combinations
 
-from jupyter_mig.core import supply
+from jupyter_mig.core import fairness, quotas, supply
 from jupyter_mig.core.leases import USABLE, WITH_INSTANCE, Lease, LeaseState
+from jupyter_mig.core.policy import UNLIMITED, Limits
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import Parking, Place, PlaceState, State
 
@@ -28,6 +30,7 @@ def check(state: State, rules: Rules) -> None:
     for place in state.instances.values():
         _instance_has_a_reason(state, place)
     _one_lease_per_kernel(state)
+    _nobody_over_quota(state)
     _line_in_order(state, rules)
 
 
@@ -113,9 +116,33 @@ def _one_lease_per_kernel(state: State) -> None:
     _require(all(count == 1 for count in asked.values()), "one kernel, two leases")
 
 
+def _nobody_over_quota(state: State) -> None:
+    """Nobody holds more than the most generous of the rules under which he was given it."""
+    holding = [lease for lease in state.leases.values() if lease.state in quotas.HOLDING]
+    for owner, has in quotas.everybodys(state).items():
+        limits = [lease.limits for lease in holding if lease.owner == owner]
+        most = _most_generous(each or UNLIMITED for each in limits)
+        _require(has.is_within(most), f"{owner} holds {has}, more than {most}")
+
+
+def _most_generous(limits: Iterable[Limits]) -> Limits:
+    given = list(limits)
+    slices = [each.slices for each in given if each.slices is not None]
+    shares = [each.share for each in given if each.share is not None]
+    return Limits(
+        "",
+        slices=max(slices) if len(slices) == len(given) else None,
+        share=max(shares) if len(shares) == len(given) else None,
+    )
+
+
 def _line_in_order(state: State, rules: Rules) -> None:
-    """Nobody waits beside room, unless an elder was passed for too long and room is kept for it."""
-    for lease in state.waiting():
+    """Nobody waits beside room that he may have, unless one before him was passed for too long and
+    room is kept for it.
+    """
+    for lease in fairness.in_line(state, rules):
+        if quotas.exceeded(state, rules, lease):
+            continue
         _nothing_free_for(state, rules, lease)
         if state.now - lease.requested_at >= rules.overtake:
             return
@@ -123,10 +150,12 @@ def _line_in_order(state: State, rules: Rules) -> None:
 
 def _nothing_free_for(state: State, rules: Rules, lease: Lease) -> None:
     mine = supply.keys(state, lease)
-    for name in supply.wanted(state, rules, lease.size):
-        free = next(supply.idle(state, name, lease.owner, mine), None)
+    besides = quotas.beside(state, lease)
+    for name in quotas.wanted(state, rules, lease):
+        shut = quotas.too_much(state, lease.limits, name, besides)
+        free = next(supply.idle(state, name, lease.owner, mine, shut), None)
         _require(free is None, f"{lease.lease_id} waits beside idle {name}")
-        for candidate in supply.candidates(state, name, mine):
+        for candidate in supply.candidates(state, name, mine, closed=shut):
             _require(
                 not candidate.occupancy.room(candidate.profile),
                 f"{lease.lease_id} waits beside room for {name}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from jupyter_mig.core import quotas
 from jupyter_mig.core.actions import DestroyInstance, ObserveGpu
 from jupyter_mig.core.leases import EndReason, Lease, LeaseState, Trigger
 from jupyter_mig.core.state import Place, PlaceState, State
@@ -17,8 +18,7 @@ def upcoming(state: State) -> float | None:
 
 def _times(state: State) -> Iterator[float]:
     for lease in state.leases.values():
-        if lease.deadline is not None:
-            yield lease.deadline
+        yield from (at for at in (lease.deadline, lease.expires_at) if at is not None)
     for place in state.instances.values():
         yield from (at for at in (place.retry_at, place.warm_until) if at is not None)
     for gpu in state.gpus.values():
@@ -35,6 +35,8 @@ def due(turn: Turn) -> None:
         if lease.state is not LeaseState.WAITING and _is_due(turn, lease.deadline):
             lease.deadline = None
             turn.wish_over(lease, EndReason.HOLDER_LEFT)
+        if _is_due(turn, lease.expires_at):
+            turn.wish_over(lease, EndReason.LIFETIME)
     for place in list(turn.state.instances.values()):
         if _is_due(turn, place.retry_at):
             place.retry_at = None
@@ -70,11 +72,13 @@ def give_up(turn: Turn) -> bool:
     """Refuse the requests that have waited long enough; whether there were any."""
     tired = [lease for lease in turn.state.waiting() if _is_due(turn, lease.deadline)]
     for lease in tired:
-        turn.end(lease, Trigger.END, _reason(lease))
+        turn.end(lease, Trigger.END, _reason(turn, lease))
     return bool(tired)
 
 
-def _reason(lease: Lease) -> EndReason:
+def _reason(turn: Turn, lease: Lease) -> EndReason:
     if lease.attempts:
         return EndReason.DRIVER
+    if quotas.exceeded(turn.state, turn.rules, lease):
+        return EndReason.OVER_QUOTA
     return EndReason.OUT_OF_PATIENCE if lease.patience_seconds else EndReason.NO_ROOM

@@ -10,6 +10,7 @@ import msgspec
 
 from jupyter_mig.core.geometry import Gpu, Identity, Instance
 from jupyter_mig.core.leases import Holder
+from jupyter_mig.core.policy import Limits
 
 
 class Event(
@@ -27,7 +28,8 @@ class Event(
 
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One wish for a slice. ``lease_id`` is chosen by the broker: ids come in with events.
-    ``instead_of`` names the lease whose parked room may be used.
+    ``instead_of`` names the lease whose parked room may be used. ``limits`` are what the broker's
+    policy allows the owner now.
     """
 
     lease_id: str
@@ -38,6 +40,7 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     label: str = ""
     patience_seconds: float | None = 0
     instead_of: str = ""
+    limits: Limits | None = None
 
 
 class SlicesRequested(Event, frozen=True):
@@ -78,6 +81,7 @@ class ResizeRequested(Event, frozen=True):
 
     lease_id: str
     size: str
+    limits: Limits | None = None
 
 
 class InstanceCreated(Event, frozen=True):

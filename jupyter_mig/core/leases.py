@@ -24,6 +24,8 @@ from typing import NewType
 
 import msgspec
 
+from jupyter_mig.core.policy import Limits
+
 Holder = NewType("Holder", str)
 """Something whose life a lease hangs on. Opaque here: the broker knows it as a process (pid and
 start time, so that a reused pid is another holder) or as a heartbeat."""
@@ -132,6 +134,9 @@ class EndReason(str, Enum):
     NO_ROOM = "no-room"
     OUT_OF_PATIENCE = "out-of-patience"
     UNKNOWN_SIZE = "unknown-size"
+    NOT_ALLOWED = "not-allowed"
+    OVER_QUOTA = "over-quota"
+    LIFETIME = "lifetime"
     HOLDER_LEFT = "holder-left"
     LOST = "lost"
     DRIVER = "driver-error"
@@ -146,6 +151,7 @@ class Lease(msgspec.Struct):
     one that computes. Times are seconds on the clock the events carry. ``deadline`` is when the
     present state is over by itself: patience while waiting, the grace while granted or orphaned.
     ``instead_of`` names the lease whose parked room this one may use (a resize).
+    ``limits`` are what its owner is allowed.
     ``error`` keeps the driver's words when a lease ends because of it.
     """
 
@@ -171,6 +177,17 @@ class Lease(msgspec.Struct):
     attempts: int = 0
     reason: EndReason | None = None
     error: str = ""
+    limits: Limits | None = None
+
+    @property
+    def expires_at(self) -> float | None:
+        """When it is over at the latest, seconds on the events' clock; None while nothing has been
+        granted, or for ever.
+        """
+        lifetime = self.limits.lifetime_seconds if self.limits else None
+        if lifetime is None or self.granted_at is None or self.state not in USABLE:
+            return None
+        return self.granted_at + lifetime
 
     def move(self, trigger: Trigger, now: float) -> None:
         """Go where the table says; raises :class:`InvalidTransition` where it says nothing."""

@@ -2,7 +2,8 @@
 
 Rules of service, in order:
 
-1. Requests are tried in the order they were made; the first that fits is served first.
+1. Requests are tried in an order that is fair between owners (:mod:`.fairness`); the first that
+   fits and is allowed is served first. One that its owner's limits do not allow now keeps nobody.
 2. Others may pass a blocked request for ``rules.overtake`` seconds; after that the GPUs and the
    existing instances it could use are kept for it, so that nothing starves and nobody waits for
    room that could not help. Room parked for a request is its own.
@@ -13,44 +14,70 @@ Rules of service, in order:
 
 from __future__ import annotations
 
-from jupyter_mig.core import batches
+from collections.abc import Iterable, Mapping
+
+from jupyter_mig.core import batches, fairness, quotas
 from jupyter_mig.core.actions import ClaimInstance, CreateInstance
 from jupyter_mig.core.geometry import Profile, Spec
-from jupyter_mig.core.leases import Lease, Trigger
+from jupyter_mig.core.leases import Lease, LeaseState, Trigger
+from jupyter_mig.core.policy import Limits
+from jupyter_mig.core.quotas import Held
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import Parking, Place, PlaceState, State
-from jupyter_mig.core.supply import NOTHING, candidates, idle, keys, wanted
+from jupyter_mig.core.supply import NOTHING, candidates, idle, keys
 from jupyter_mig.core.turn import Turn
+
+_Wish = tuple[str, int | None, Limits | None]
 
 
 def serve(turn: Turn) -> None:
-    """Give room to whoever can have it; again when somebody with room parked found other room, for
-    an elder may fit where it was kept.
+    """Give room to whoever can have it; again as long as somebody was given some, for that may
+    change who is next, and an elder may fit where room was kept for one who found other room.
     """
-    parked_before: set[str] | None = None
-    while parked_before is None or not parked_before <= turn.state.parkings.keys():
-        parked_before = set(turn.state.parkings)
-        _serve_each(turn)
+    while _Round(turn).serve():
+        pass
 
 
-def _serve_each(turn: Turn) -> None:
-    """Try everybody once, but nobody who wants what an elder could not have: room only shrinks
+class _Round:
+    """Everybody is tried once, but nobody who wants what another could not have: room only shrinks
     meanwhile.
     """
-    closed = NOTHING
-    in_vain: set[tuple[str, int | None]] = set()
-    owners = {place.warm_owner for place in turn.state.instances.values()}
-    for lease in turn.state.waiting():
-        if turn.batch and lease is turn.batch[0]:
-            _plan_batch(turn, closed)
-        wish = (lease.size, lease.owner if lease.owner in owners else None)
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._closed = NOTHING
+        self._given = False
+        self._in_vain: set[_Wish] = set()
+        self._waited_for: set[_Wish] = set()
+        self._warm_owners = {place.warm_owner for place in turn.state.instances.values()}
+
+    def serve(self) -> bool:
+        """Try them in order; whether anybody was given an instance."""
+        turn = self._turn
+        for lease in fairness.in_line(turn.state, turn.rules):
+            if turn.batch and lease is turn.batch[0]:
+                _plan_batch(turn, self._closed)
+            self._try(lease)
+        return self._given
+
+    def _try(self, lease: Lease) -> None:
+        turn, wish = self._turn, self._wish(lease)
         privileged = not keys(turn.state, lease).isdisjoint(turn.state.parkings)
-        if wish in in_vain and not privileged:
-            continue
-        if not _place(turn, lease, NOTHING if privileged else closed):
-            in_vain.add(wish)
-            if turn.now - lease.requested_at >= turn.rules.overtake:
-                closed |= _of_use(turn.state, turn.rules, lease.size)
+        if wish not in self._in_vain or privileged:
+            if quotas.exceeded(turn.state, turn.rules, lease):
+                self._waited_for.add(wish)  # in vain: it is not room that they lack
+            elif _place(turn, lease, NOTHING if privileged else self._closed):
+                self._given = self._given or lease.state is not LeaseState.WAITING
+                return
+            self._in_vain.add(wish)
+        if turn.now - lease.requested_at >= turn.rules.overtake and wish not in self._waited_for:
+            self._waited_for.add(wish)
+            self._closed |= _of_use(turn.state, turn.rules, lease)
+
+    def _wish(self, lease: Lease) -> _Wish:
+        """Those with the same wish could have the same."""
+        whose = lease.owner in self._warm_owners or quotas.is_limited(lease.limits)
+        return lease.size, lease.owner if whose else None, lease.limits
 
 
 def _plan_batch(turn: Turn, closed: frozenset[str]) -> None:
@@ -59,22 +86,33 @@ def _plan_batch(turn: Turn, closed: frozenset[str]) -> None:
         batches.plan(turn, batch, closed)
 
 
-def _of_use(state: State, rules: Rules, size: str) -> frozenset[str]:
-    """What a request of that size could use: names of existing instances, and GPUs."""
-    names = wanted(state, rules, size)
+def _of_use(state: State, rules: Rules, lease: Lease) -> frozenset[str]:
+    """What the request could use: names of existing instances, and GPUs."""
+    shut = _shut(state, lease, quotas.wanted(state, rules, lease), NOTHING)
     gpus = (
         uuid
         for uuid, gpu in state.gpus.items()
-        if gpu.creates and not gpu.gpu.geometry.by_name.keys().isdisjoint(names)
+        for name, closed in shut.items()
+        if gpu.creates and name in gpu.gpu.geometry.by_name and uuid not in closed
     )
-    return frozenset((*names, *gpus))
+    return frozenset((*shut, *gpus))
+
+
+def _shut(
+    state: State, lease: Lease, names: Iterable[str], closed: frozenset[str]
+) -> dict[str, frozenset[str]]:
+    """By profile, what is closed to the request: also GPUs of which it would be too much."""
+    besides = quotas.beside(state, lease)
+    return {name: closed | quotas.too_much(state, lease.limits, name, besides) for name in names}
 
 
 def _place(turn: Turn, lease: Lease, closed: frozenset[str]) -> bool:
-    names = wanted(turn.state, turn.rules, lease.size)
+    names = quotas.wanted(turn.state, turn.rules, lease)
+    shut = _shut(turn.state, lease, names, closed)
     return any(
-        _take_idle(turn, lease, name, closed) or _make(turn, lease, name, closed) for name in names
-    ) or any(_clear_warm(turn, lease, name, closed) for name in names)
+        _take_idle(turn, lease, name, shut[name]) or _make(turn, lease, name, shut[name])
+        for name in names
+    ) or any(_clear_warm(turn, lease, name, shut[name]) for name in names)
 
 
 def _take_idle(turn: Turn, lease: Lease, name: str, closed: frozenset[str]) -> bool:
@@ -118,6 +156,7 @@ def _give(turn: Turn, lease: Lease, place: Place) -> None:
     place.lease_id, lease.instance_id = lease.lease_id, place.instance_id
     lease.move(Trigger.ROOM, turn.now)
     turn.state.parkings.pop(lease.lease_id, None)
+    turn.state.served[lease.owner] = turn.now
 
 
 def _clear_warm(turn: Turn, lease: Lease, name: str, closed: frozenset[str]) -> bool:
@@ -157,9 +196,13 @@ def _clear(turn: Turn, spec: Spec) -> None:
             turn.destroy(place)
 
 
-def park(turn: Turn, parking: Parking, old: Place) -> bool:
-    """Fill ``parking`` with room for its size, ``old`` counted free, and with the old room."""
-    spec = _room_beside(turn, parking, old)
+def park(turn: Turn, parking: Parking, old: Place, wish: Lease, besides: Held) -> bool:
+    """Fill ``parking`` with room for what ``wish`` asks for, ``old`` counted free, and with the old
+    room. ``besides`` is what the owner holds without either.
+    """
+    names = quotas.wanted(turn.state, turn.rules, wish)
+    shut = {name: quotas.too_much(turn.state, wish.limits, name, besides) for name in names}
+    spec = _room_beside(turn, parking, old, shut)
     if spec is None:
         return False
     parking.instances += (old.instance_id,)
@@ -168,22 +211,23 @@ def park(turn: Turn, parking: Parking, old: Place) -> bool:
     return True
 
 
-def _room_beside(turn: Turn, parking: Parking, old: Place) -> Spec | None:
-    """Where the parking's size can be had: as for a request, an existing instance before a new
-    one, a new one before clearing warm ones away.
+def _room_beside(
+    turn: Turn, parking: Parking, old: Place, shut: Mapping[str, frozenset[str]]
+) -> Spec | None:
+    """Where one of the profiles in ``shut`` can be had: as for a request, an existing instance
+    before a new one, a new one before clearing warm ones away.
     """
     mine, away = frozenset({parking.key}), frozenset({old.instance_id})
-    names = wanted(turn.state, turn.rules, parking.size)
-    for name in names:
-        existing = next(idle(turn.state, name, parking.owner, mine), None)
+    for name, closed in shut.items():
+        existing = next(idle(turn.state, name, parking.owner, mine, closed), None)
         if existing is not None:
             parking.instances = (existing.instance_id,)
             return existing.spec
-        spec = turn.choices.take(parking.key, candidates(turn.state, name, mine, away))
+        spec = turn.choices.take(parking.key, candidates(turn.state, name, mine, away, closed))
         if spec is not None:
             return spec
-    for name in names:
-        cleared = candidates(turn.state, name, mine, away.union(_warm(turn.state)))
+    for name, closed in shut.items():
+        cleared = candidates(turn.state, name, mine, away.union(_warm(turn.state)), closed)
         spec = turn.choices.take(parking.key, cleared)
         if spec is not None:
             _clear(turn, spec)

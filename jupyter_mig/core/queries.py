@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from jupyter_mig.core import sizes, supply
+from jupyter_mig.core import fairness, quotas, sizes, supply
 from jupyter_mig.core.leases import USABLE, Lease, LeaseState
 from jupyter_mig.core.placement import choose
 from jupyter_mig.core.rules import Rules
@@ -127,9 +127,9 @@ def by_kernel(state: State, owner: int, kernel_id: str) -> Lease | None:
     )
 
 
-def place_in_line(state: State, lease_id: str) -> int | None:
+def place_in_line(state: State, rules: Rules, lease_id: str) -> int | None:
     """1 for the head of the line, None for a lease that does not wait."""
-    ids = [lease.lease_id for lease in state.waiting()]
+    ids = [lease.lease_id for lease in fairness.in_line(state, rules)]
     return ids.index(lease_id) + 1 if lease_id in ids else None
 
 
@@ -137,9 +137,11 @@ def estimate_seconds(state: State, rules: Rules, lease_id: str) -> float | None:
     """How long the head of the line still waits, if what is already on its way makes room for it;
     None when that is not enough, or for others: a slice in use ends when its user ends it.
     """
-    if place_in_line(state, lease_id) != 1:
+    if place_in_line(state, rules, lease_id) != 1:
         return None
     lease = state.leases[lease_id]
+    if quotas.exceeded(state, rules, lease):
+        return None
     gone: set[str] = set()
     for seconds, place in sorted(_leaving(state), key=lambda pair: pair[0]):
         gone.add(place.instance_id)
@@ -163,7 +165,7 @@ def _leaving(state: State) -> Iterator[tuple[float, Place]]:
 def _fits_without(state: State, rules: Rules, lease: Lease, gone: frozenset[str]) -> bool:
     """Whether the lease would have a place if those instances were away."""
     mine = supply.keys(state, lease)
-    names = supply.wanted(state, rules, lease.size)
+    names = quotas.wanted(state, rules, lease)
     handed_back = {
         place.profile_name
         for place in state.instances.values()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from jupyter_mig.core import line, supply
+import msgspec
+
+from jupyter_mig.core import line, quotas, supply
 from jupyter_mig.core.actions import Grant, Park, RefuseResize
 from jupyter_mig.core.events import (
     Ask,
@@ -31,6 +33,8 @@ def slices_requested(turn: Turn, event: SlicesRequested) -> None:
         turn.state.leases[lease.lease_id] = lease
         if not supply.offered(turn.state, turn.rules, ask.size):
             turn.end(lease, Trigger.END, EndReason.UNKNOWN_SIZE)
+        elif quotas.never(turn.state, turn.rules, lease):
+            turn.end(lease, Trigger.END, EndReason.NOT_ALLOWED)
         elif not ask.instead_of:  # that one has room of its own
             turn.batch.append(lease)
 
@@ -58,7 +62,8 @@ def _adopt(turn: Turn, lease: Lease, ask: Ask) -> None:
 
 
 def _new_lease(turn: Turn, ask: Ask) -> Lease:
-    patience = None if ask.patience_seconds is None else max(float(ask.patience_seconds), 0.0)
+    patience = ask.limits.patience(ask.patience_seconds) if ask.limits else ask.patience_seconds
+    patience = None if patience is None else max(float(patience), 0.0)
     return Lease(
         lease_id=ask.lease_id,
         kernel_id=ask.kernel_id,
@@ -72,6 +77,7 @@ def _new_lease(turn: Turn, ask: Ask) -> Lease:
         instead_of=ask.instead_of,
         since=turn.now,
         deadline=None if patience is None else turn.now + patience,
+        limits=ask.limits,
     )
 
 
@@ -147,12 +153,28 @@ def resize_requested(turn: Turn, event: ResizeRequested) -> None:
     place = turn.state.place_of(lease) if lease and lease.state in USABLE else None
     if lease is None or place is None:
         return
+    wish = msgspec.structs.replace(lease, size=event.size, limits=event.limits)
+    besides = quotas.held(turn.state, lease.owner, frozenset({lease.lease_id}), lease.lease_id)
+    if not _may_become(turn, wish, besides):
+        return
     parking = _renewed_parking(turn, lease, event.size)
-    if not line.park(turn, parking, place):
+    if not line.park(turn, parking, place, wish, besides):
         turn.do(RefuseResize(lease.lease_id, event.size))
         return
     turn.state.parkings[lease.lease_id] = parking
     turn.do(Park(lease.lease_id, event.size))
+
+
+def _may_become(turn: Turn, wish: Lease, besides: quotas.Held) -> bool:
+    """Whether the limits allow the other size to one who holds ``besides``; if not, say so."""
+    if not supply.offered(turn.state, turn.rules, wish.size) or quotas.allows(
+        turn.state, turn.rules, wish, besides
+    ):
+        return True
+    never = quotas.never(turn.state, turn.rules, wish)
+    reason = EndReason.NOT_ALLOWED if never else EndReason.OVER_QUOTA
+    turn.do(RefuseResize(wish.lease_id, wish.size, reason))
+    return False
 
 
 def _renewed_parking(turn: Turn, lease: Lease, size: str) -> Parking:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from operator import attrgetter
 
 import msgspec
 
@@ -97,7 +98,10 @@ class Parking(msgspec.Struct):
 
 
 class State(msgspec.Struct):
-    """The whole. ``counter`` numbers leases in line and instances; ``now`` never goes back."""
+    """The whole. ``counter`` numbers leases in line and instances; ``now`` never goes back.
+
+    ``served`` is when owners with leases were last given a slice, or gave one back.
+    """
 
     boot_id: str = ""
     now: float = 0.0
@@ -107,6 +111,7 @@ class State(msgspec.Struct):
     leases: dict[str, Lease] = {}
     ended: dict[str, Lease] = {}
     parkings: dict[str, Parking] = {}
+    served: dict[int, float] = {}
 
     def count(self) -> int:
         """The next number."""
@@ -117,7 +122,7 @@ class State(msgspec.Struct):
         """Waiting leases in the order they asked."""
         return sorted(
             (lease for lease in self.leases.values() if lease.state is LeaseState.WAITING),
-            key=lambda lease: lease.order,
+            key=attrgetter("order"),
         )
 
     def on_gpu(self, gpu_uuid: str) -> list[Place]:

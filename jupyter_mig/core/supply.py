@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from jupyter_mig.core import sizes
 from jupyter_mig.core.leases import Lease
@@ -25,9 +25,17 @@ def offers(state: State) -> Iterator[sizes.Offer]:
             yield sizes.Offer(place.profile_name, place.memory_bytes)
 
 
-def wanted(state: State, rules: Rules, size: str) -> list[str]:
-    """The profiles that satisfy ``size`` on this node, the smallest first."""
-    return sizes.preferences(sizes.parse(size, rules.names), offers(state))
+def wanted(state: State, rules: Rules, size: str, allowed: Sequence[str] = ()) -> list[str]:
+    """The profiles that satisfy ``size`` on this node, the smallest first; only those that satisfy
+    one of ``allowed``, too, if there are any.
+    """
+    requests = [sizes.parse(each, rules.names) for each in allowed]
+    possible = (
+        offer
+        for offer in offers(state)
+        if not requests or any(request.accepts(offer) for request in requests)
+    )
+    return sizes.preferences(sizes.parse(size, rules.names), possible)
 
 
 def offered(state: State, rules: Rules, size: str) -> bool:

@@ -42,6 +42,8 @@ class Turn:
     def end(self, lease: Lease, trigger: Trigger, reason: EndReason, error: str = "") -> None:
         """Move a lease by ``trigger``; if that is the end, file it away and say so."""
         had_slice = lease.granted_at is not None
+        if lease.instance_id is not None:
+            self.state.served[lease.owner] = self.now
         lease.move(trigger, self.now)
         lease.reason, lease.error = lease.reason or reason, lease.error or error
         if lease.state is not LeaseState.RELEASED:
@@ -53,6 +55,8 @@ class Turn:
             self.state.ended.pop(next(iter(self.state.ended)))
         if not had_slice:
             self.state.parkings.pop(lease.lease_id, None)
+        if all(other.owner != lease.owner for other in self.state.leases.values()):
+            self.state.served.pop(lease.owner, None)
         self.do((End if had_slice else Refuse)(lease.lease_id, lease.reason))
 
     def wish_over(self, lease: Lease, reason: EndReason) -> None:

@@ -9,6 +9,7 @@ from jupyter_mig.core.events import AnyEvent, Ask
 from jupyter_mig.core.geometry import Geometry, Spec
 from jupyter_mig.core.leases import EndReason, Holder, Lease, LeaseState
 from jupyter_mig.core.ledger import Ledger
+from jupyter_mig.core.policy import Limits
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import Place
 from tests.core.nodes import gpu
@@ -95,21 +96,37 @@ class Story:
         owner: int = ALICE,
         patience: float | None = 0,
         instead_of: str = "",
+        *,
+        limits: Limits | None = None,
     ) -> list[AnyAction]:
         """The owner's server wants a slice for kernel ``name``; the lease has the same name."""
-        ask = Ask(name, name, owner, server(owner), size, "", patience, instead_of)
+        ask = Ask(name, name, owner, server(owner), size, "", patience, instead_of, limits)
         return self.happen(events.SlicesRequested((ask,)))
 
-    def granted(self, name: str, size: str, owner: int = ALICE, instead_of: str = "") -> Place:
+    def granted(
+        self,
+        name: str,
+        size: str,
+        owner: int = ALICE,
+        instead_of: str = "",
+        limits: Limits | None = None,
+    ) -> Place:
         """A lease with its slice."""
-        self.ask(name, size, owner, None, instead_of)
+        self.ask(name, size, owner, None, instead_of, limits=limits)
         self.settle()
         assert self.state(name) is LeaseState.GRANTED
         return self.place(name)
 
-    def bound(self, name: str, size: str, owner: int = ALICE, pid: int = 500) -> Place:
+    def bound(
+        self,
+        name: str,
+        size: str,
+        owner: int = ALICE,
+        pid: int = 500,
+        limits: Limits | None = None,
+    ) -> Place:
         """A lease with a kernel on its slice."""
-        place = self.granted(name, size, owner)
+        place = self.granted(name, size, owner, limits=limits)
         self.bind(name, pid)
         return place
 

@@ -9,6 +9,8 @@ from tests.core.nodes import A100
 from tests.core.story import BOB, Story, kinds
 from tests.core.world import kernel
 
+CAROL = 1002
+
 
 def test_nothing_pending() -> None:
     """Bound leases have no deadline."""
@@ -40,11 +42,11 @@ def test_unbounded_patience() -> None:
 def test_room_at_the_last_moment() -> None:
     """Who could have room in the very turn in which patience ends gets it."""
     story = Story(A100)
-    story.bound("a", "1g.5gb")
-    story.ask("big", "7g.40gb", patience=300)
-    story.ask("small", "7g.40gb", BOB, 300)
+    story.bound("a", "1g.5gb", CAROL)
+    story.ask("big", "7g.40gb", patience=200)
+    story.ask("small", "7g.40gb", BOB, 200)
     story.world.real["GPU-0"].clear()
-    story.now += 300
+    story.now += 200
     story.happen(story.world.observed("GPU-0"))
     assert (story.state("big"), story.reason("small")) == (
         LeaseState.CREATING,

@@ -17,6 +17,7 @@ from jupyter_mig.core.events import AnyEvent, Ask
 from jupyter_mig.core.geometry import Identity, Spec
 from jupyter_mig.core.leases import USABLE, Holder, Lease, LeaseState
 from jupyter_mig.core.ledger import Ledger
+from jupyter_mig.core.policy import Limits
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import PlaceState, State
 from tests.core.another_rule import another_rule
@@ -26,7 +27,18 @@ from tests.core.world import UNKILLABLE, World, kernel
 SIZES = ["1g.5gb", "1g.10gb", "2g.10gb", "3g.20gb", "7g.40gb", "10gb+", "1g.6gb", "2g.12gb"]
 SIZES += ["1g.24gb", "2g.48gb", "1g.5gb+me", "9g.99gb", "small"]
 PATIENCE = st.sampled_from([0.0, 5.0, 400.0, None])
-OWNERS = st.sampled_from([1000, 1001])
+OWNERS = st.sampled_from([1000, 1001, 1002])
+LIMITS = st.sampled_from(
+    [
+        None,
+        None,
+        Limits("few", slices=2, wait_seconds=50.0),
+        Limits("one", slices=1, lifetime_seconds=40.0),
+        Limits("half", share=0.5),
+        Limits("small", ("1g.5gb", "10gb+"), share=0.375, lifetime_seconds=400.0),
+        Limits("none", slices=0),
+    ]
+)
 GPUS = st.sampled_from(["GPU-0", "GPU-1"])
 SELDOM = st.sampled_from([False] * 4 + [True])
 ORDINARY = Rules(names={"small": "1g.5gb"})
@@ -61,7 +73,7 @@ def implied(state: State) -> Iterator[tuple[type[actions.Action], str]]:
 
 
 class Histories(RuleBasedStateMachine):
-    """Two users, a node of several GPUs, a driver that may fail, a broker that may be killed."""
+    """Three users, a node of several GPUs, a driver that may fail, a broker that may be killed."""
 
     @initialize(
         terms=st.sampled_from([ORDINARY, HASTY]),
@@ -139,24 +151,42 @@ class Histories(RuleBasedStateMachine):
         self.names += 1
         return f"{prefix}{self.names}"
 
-    def ask(self, owner: int, size: str, patience: float | None, *, again: bool) -> Ask:
+    def ask(
+        self,
+        owner: int,
+        size: str,
+        patience: float | None,
+        limits: Limits | None,
+        *,
+        again: bool,
+    ) -> Ask:
         """An ask from the owner's server, perhaps for a kernel it has a lease for already."""
         kernels = [ls.kernel_id for ls in self.ledger.state.leases.values()]
         kernel_id = kernels[0] if again and kernels else self.name("kernel")
         parked = next(iter(self.ledger.state.parkings), "")
         requester = Holder(f"server-{owner}-{self.server}")
-        return Ask(self.name("lease"), kernel_id, owner, requester, size, "", patience, parked)
+        lease_id = self.name("lease")
+        return Ask(lease_id, kernel_id, owner, requester, size, "", patience, parked, limits)
 
     @rule(
         owner=OWNERS,
         sizes=st.lists(st.sampled_from(SIZES), min_size=1, max_size=4),
         patience=PATIENCE,
+        limits=LIMITS,
         again=st.booleans(),
     )
-    def request(self, owner: int, sizes: list[str], patience: float | None, again: bool) -> None:
+    def request(
+        self,
+        owner: int,
+        sizes: list[str],
+        patience: float | None,
+        limits: Limits | None,
+        again: bool,
+    ) -> None:
         """One or several requests, perhaps for a kernel that has one."""
         asks = tuple(
-            self.ask(owner, size, patience, again=again and not i) for i, size in enumerate(sizes)
+            self.ask(owner, size, patience, limits, again=again and not i)
+            for i, size in enumerate(sizes)
         )
         self.happen(events.SlicesRequested(asks))
 
@@ -220,12 +250,12 @@ class Histories(RuleBasedStateMachine):
             self.server += 1
             self.happen(events.HolderLeft(lease.requester))
 
-    @rule(data=st.data(), size=st.sampled_from(SIZES))
-    def resize(self, data: st.DataObject, size: str) -> None:
+    @rule(data=st.data(), size=st.sampled_from(SIZES), limits=LIMITS)
+    def resize(self, data: st.DataObject, size: str, limits: Limits | None) -> None:
         """Somebody wants another size."""
         lease = self.draw_lease(data, *USABLE)
         if lease is not None:
-            self.happen(events.ResizeRequested(lease.lease_id, size))
+            self.happen(events.ResizeRequested(lease.lease_id, size, limits))
 
     @rule(prompt=st.sampled_from([True, True, False]))
     def driver_dawdles(self, prompt: bool) -> None:
@@ -350,6 +380,7 @@ class Histories(RuleBasedStateMachine):
         assert not state.leases
         assert not [p for p in state.instances.values() if p.ours]
         assert not state.parkings
+        assert not state.served
         assert not self.world.locked
         snapshot = self.ledger.snapshot()
         self.replayed()

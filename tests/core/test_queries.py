@@ -107,7 +107,7 @@ def test_no_estimate_for_what_nobody_knows() -> None:
     story = Story(A100)
     story.bound("a", "7g.40gb")
     story.ask("b", "7g.40gb", BOB, None)
-    assert place_in_line(story.ledger.state, "b") == 1
+    assert place_in_line(story.ledger.state, story.rules, "b") == 1
     assert estimate(story, "b") is None
 
 
