@@ -13,7 +13,7 @@ from traitlets import Float
 from traitlets.config import LoggingConfigurable
 
 from jupyter_mig.client import Client
-from jupyter_mig.errors import JupyterMigError
+from jupyter_mig.errors import JupyterMigError, LeaseEnded, UnknownLease
 from jupyter_mig.kernels.provisioner import MIGProvisioner
 from jupyter_mig.kernels.refusals import StartRefused
 from jupyter_mig.server import news
@@ -128,8 +128,8 @@ class MIGNews(LoggingConfigurable):
     async def _reason(self, lease_id: str) -> ErrorBody | None:
         try:
             return (await self._client.lease(lease_id)).refusal
-        except JupyterMigError as error:
-            return codec.body_of(error)
+        except UnknownLease:
+            return ErrorBody(LeaseEnded.kind, "The broker knows nothing of it any more.")
 
 
 def _now(managers: dict[str, Any]) -> list[KernelNow]:
