@@ -15,7 +15,7 @@ export interface ICurve {
 }
 
 /** How much may be shown: the first that holds everything. */
-const SPANS_MS = [60_000, 5 * 60_000];
+const SPANS_MS = [1, 2, 5].map(minutes => 60_000 * minutes);
 const LONGEST_MS = 15 * 60_000;
 const COLUMNS = 60;
 /** Between values further apart the line is broken. */

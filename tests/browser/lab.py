@@ -107,6 +107,11 @@ class Lab:
         """Keep a picture, if somebody wants pictures."""
         await _keep(self.page, name)
 
+    async def let_time_pass(self, seconds: float) -> None:
+        """For a picture with a past, if somebody wants pictures."""
+        if os.environ.get(PICTURES):
+            await self.page.wait_for_timeout(1000 * seconds)
+
     async def part(self, part: Locator, name: str) -> None:
         """Keep a picture of one part."""
         await _keep(part, name)
