@@ -10,13 +10,14 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.multikernelmanager import AsyncMultiKernelManager
 
-from jupyter_mig.errors import MalformedSpec
+from jupyter_mig.errors import MalformedSpec, NoRoom
 from jupyter_mig.kernels.provisioner import (
     BLOCKING_PATIENCE_SECONDS,
     PATIENCE_SECONDS,
     MIGProvisioner,
 )
 from jupyter_mig.kernels.refusals import StartRefused
+from jupyter_mig.wire.messages import LeaseRequest
 from tests.server.servers import Home
 
 
@@ -108,3 +109,42 @@ def test_patience_is_short_where_a_start_blocks(
 def test_patience_is_long_without_a_server(here: Home) -> None:
     """A notebook run by nbclient has nobody who types meanwhile."""
     assert _provisioner(parent=AsyncKernelManager()).patience_seconds == PATIENCE_SECONDS
+
+
+async def test_a_start_in_the_place_of_another_kernel(here: Home) -> None:
+    """It takes the room kept for it, though others wait; what Jupyter launches knows nothing of
+    that, and a restart, which Jupyter gives the same arguments, goes by the lease held.
+    """
+    old = _provisioner(size="7g.40gb")
+    await old.pre_launch()
+    assert old.lease is not None
+    change = {"instead_of": old.lease.lease_id, "patience_seconds": 30.0}
+    await here.client.resize(old.lease.lease_id, "4g.20gb")
+    wish = LeaseRequest("other", "4g.20gb", patience_seconds=None)
+    other = await here.client.request(wish)
+    await old.cleanup(restart=False)
+    new = MIGProvisioner(kernel_id="new", kernel_spec=old.kernel_spec, size="4g.20gb")
+    launch = await new.pre_launch(**change)
+    assert launch.keys().isdisjoint(change)
+    assert (await here.client.lease(other.lease_id)).state == "waiting"
+    held = new.lease
+    launch = await new.pre_launch(**change)
+    assert launch.keys().isdisjoint(change)
+    assert new.lease is not None
+    assert held is not None
+    assert new.lease.lease_id == held.lease_id
+    await here.client.release(other.lease_id)
+    await new.cleanup(restart=False)
+    await here.empty()
+
+
+async def test_now_or_never(here: Home) -> None:
+    """The patience of one start, whatever is configured."""
+    holding = _provisioner(size="7g.40gb")
+    await holding.pre_launch()
+    new = MIGProvisioner(kernel_id="new", kernel_spec=holding.kernel_spec, size="1g.5gb")
+    with pytest.raises(StartRefused) as refused:
+        await new.pre_launch(patience_seconds=0.0)
+    assert isinstance(refused.value.error, NoRoom)
+    await holding.cleanup(restart=False)
+    await here.empty()
