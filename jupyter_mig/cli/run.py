@@ -25,7 +25,7 @@ from jupyter_mig.cli.terminal import of
 from jupyter_mig.client import Client, Settings, place
 from jupyter_mig.client.locks import lock
 from jupyter_mig.client.starter import Starter
-from jupyter_mig.errors import Cancelled, LeaseEnded
+from jupyter_mig.errors import Cancelled, LeaseEnded, NotTheHolder
 from jupyter_mig.kernels.environment import with_slice
 from jupyter_mig.wire.messages import LeaseRequest, LeaseView
 
@@ -89,12 +89,17 @@ def run(arguments: argparse.Namespace) -> int:
 def environment(request: LeaseRequest) -> dict[str, str]:
     """The environment in which this process has a slice, however long that takes."""
     settings = Settings.from_environment(os.environ)
+    if settings.remote is not None:
+        raise _unseen(f"It is at {settings.remote.url}.")
 
     async def obtain(client: Client) -> tuple[Client, LeaseView, str]:
         for line in heading(of(sys.stderr), simulated=settings.simulated):
             print(line, file=sys.stderr)
         with closing(Notice(sys.stderr)) as notice:
             lease = await client.acquire(request, notice.show)
+        if lease.heartbeat_seconds is not None:
+            await client.release(lease.lease_id)
+            raise _unseen("It runs outside of this container.")
         for file in lock(lease.slice):  # the command's: it ends with that, or with us
             os.set_inheritable(file, True)  # noqa: FBT003 - it has no name
         key = await client.key(lease.lease_id)
@@ -110,6 +115,15 @@ def environment(request: LeaseRequest) -> dict[str, str]:
         key=key,
         socket=client.socket,
         simulated=settings.simulated,
+    )
+
+
+def _unseen(situation: str) -> NotTheHolder:
+    """This process becomes the command, and then nobody says that it lives."""
+    return NotTheHolder(
+        "The broker cannot see the processes here, and so lends nothing to a command.",
+        situation=situation,
+        next_step="Run it from a notebook: its kernel has a slice. Or: jupyter mig batch.",
     )
 
 

@@ -11,8 +11,9 @@ from urllib.parse import quote
 import msgspec
 
 from jupyter_mig import __version__, errors
-from jupyter_mig.client import connection, place
+from jupyter_mig.client import connection, place, remote
 from jupyter_mig.client.connection import Door, Gone, Question, Stranger
+from jupyter_mig.client.heartbeats import Heartbeats
 from jupyter_mig.client.settings import Settings
 from jupyter_mig.client.starter import Starter
 from jupyter_mig.wire import codec, meeting
@@ -63,12 +64,13 @@ class Client:
     def __init__(self, settings: Settings, starter: Starter | None = None) -> None:
         """``starter`` is how a broker is started; by default, as ``settings`` say."""
         self._settings = settings
-        self._explicit = settings.door is not None
+        self._explicit = settings.door is not None or settings.remote is not None
         directory = place.directory_for(settings)
         self._starter = starter or Starter(directory, settings)
         self.socket = settings.door or directory / meeting.SOCKET
         self._door = Door(self.socket, owners(settings))
         self._known_pid: int | None = None
+        self._heartbeats = Heartbeats(self._beat)
         self._giving_back: set[asyncio.Task[None]] = set()
 
     async def broker(self) -> BrokerView:
@@ -97,9 +99,11 @@ class Client:
 
     async def request(self, request: LeaseRequest) -> LeaseView:
         """Ask for a slice, once. The lease may be waiting still. Raises what refused it."""
-        return await self._ask(
+        view = await self._ask(
             "POST", "/v1/leases", LeaseView, request, hold_seconds=request.wait_seconds
         )
+        self._heartbeats.follow(view)
+        return view
 
     async def request_all(self, requests: Sequence[LeaseRequest]) -> list[LeaseView]:
         """Ask for several slices, planned together; a lease for each, in their order.
@@ -110,7 +114,10 @@ class Client:
         leases: list[LeaseView] = []
         for start in range(0, len(requests), MOST_REQUESTS):
             batch = BatchRequest(tuple(requests[start : start + MOST_REQUESTS]))
-            leases += await self._ask("POST", "/v1/batches", list[LeaseView], batch)
+            answered = await self._ask("POST", "/v1/batches", list[LeaseView], batch)
+            for view in answered:
+                self._heartbeats.follow(view)
+            leases += answered
         return leases
 
     async def lease(
@@ -164,11 +171,15 @@ class Client:
 
     async def bind(self, lease_id: str, pid: int) -> LeaseView:
         """Tie a lease to the process of its kernel: this process, or one it started."""
-        return await self._ask("PUT", f"{_path(lease_id)}/kernel", LeaseView, BindRequest(pid))
+        view = await self._ask("PUT", f"{_path(lease_id)}/kernel", LeaseView, BindRequest(pid))
+        self._heartbeats.follow(view, pid)
+        return view
 
     async def renew(self, lease_id: str) -> LeaseView:
         """Keep a lease whose kernel will be started again."""
-        return await self._ask("POST", f"{_path(lease_id)}/renewal", LeaseView)
+        view = await self._ask("POST", f"{_path(lease_id)}/renewal", LeaseView)
+        self._heartbeats.follow(view)
+        return view
 
     async def resize(self, lease_id: str, size: str) -> LeaseView:
         """Have room kept for another size; raises NoRoom if it would not fit."""
@@ -176,10 +187,15 @@ class Client:
 
     async def release(self, lease_id: str) -> LeaseView:
         """Give a lease back, or take the request back. Doing so twice is harmless."""
-        return await self._ask("DELETE", _path(lease_id), LeaseView)
+        view = await self._ask("DELETE", _path(lease_id), LeaseView)
+        self._heartbeats.forget(lease_id)
+        return view
 
     def close(self) -> None:
-        """Stop giving back what cancelled calls had asked for. Nothing else stays open."""
+        """Stop giving back what cancelled calls had asked for, and saying of leases that they are
+        in use where the broker cannot see that. Nothing else stays open.
+        """
+        self._heartbeats.close()
         for task in self._giving_back:
             task.cancel()
 
@@ -240,15 +256,32 @@ class Client:
             if self._known_pid is None:
                 await self._meet()
             try:
-                return await connection.ask(self._door, question, self._known_pid)
+                return await self._put_once(question, self._known_pid)
             except Stranger:
                 self._known_pid = None
 
+    async def _put_once(
+        self, question: Question, known_pid: int | None = None
+    ) -> connection.Answer:
+        if self._settings.remote is not None:
+            return await remote.ask(self._settings.remote, question)
+        return await connection.ask(self._door, question, known_pid)
+
+    async def _beat(self, lease_id: str) -> None:
+        """Say that a lease's holder lives. On the heartbeats' thread: touches nothing of ours."""
+        path = f"{_path(lease_id)}/heartbeat"
+        try:
+            answer = await self._put_once(Question("PUT", path, b"", self._settings.answer_seconds))
+        except Gone as gone:
+            raise errors.BrokerUnreachable("The broker does not answer.") from gone
+        _read(answer, LeaseView)
+
     async def _meet(self) -> None:
         """Make sure that the broker speaks our language and has the driver that we asked for."""
-        place.require_short(self.socket)
+        if self._settings.remote is None:
+            place.require_short(self.socket)
         question = Question("GET", "/v1", None, self._settings.answer_seconds)
-        answer = await connection.ask(self._door, question)
+        answer = await self._put_once(question)
         self._require_ours(_read(answer, BrokerView))
         self._known_pid = answer.pid
 
@@ -279,6 +312,12 @@ class Client:
 
     def _nobody(self) -> errors.BrokerUnreachable:
         system = self._settings.system
+        if self._settings.remote is not None:
+            return errors.BrokerUnreachable(
+                "No broker answers.",
+                situation=f"JUPYTER_MIG_URL names {self._settings.remote.url}.",
+                next_step="The administrator of that node can see why: MIGBroker.listen.",
+            )
         if system is not None and self.socket == system.socket:
             return errors.BrokerUnreachable(
                 "The broker of this node does not answer.",

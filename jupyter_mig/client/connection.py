@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -132,8 +133,9 @@ async def ask(door: Door, question: Question, known_pid: int | None = None) -> A
     client = SimpleAsyncHTTPClient(force_instance=True)
     client.tcp_client.close()
     client.tcp_client = line
+    asked = request("http://broker", question, {})
     try:
-        response = await _patiently(client.fetch(_request(question), raise_error=False))
+        response = await patiently(client.fetch(asked, raise_error=False))
     except (HTTPStreamClosedError, StreamClosedError, ConnectionError, FileNotFoundError) as error:
         raise Gone(str(error)) from error
     except HTTPTimeoutError as error:
@@ -151,19 +153,20 @@ async def ask(door: Door, question: Question, known_pid: int | None = None) -> A
     return Answer(response.code, response.body, line.pid)
 
 
-async def _patiently(fetching: asyncio.Future[HTTPResponse]) -> HTTPResponse:
+async def patiently(fetching: asyncio.Future[HTTPResponse]) -> HTTPResponse:
     """Await, but leave it whole when we are cancelled: Tornado logs answers to cancelled calls."""
     fetching.add_done_callback(lambda done: done.cancelled() or done.exception())
     await asyncio.wait((fetching,))
     return fetching.result()
 
 
-def _request(question: Question) -> HTTPRequest:
+def request(url: str, question: Question, headers: Mapping[str, str]) -> HTTPRequest:
+    """A question to the broker at ``url``."""
     return HTTPRequest(
-        f"http://broker{question.path}",
+        f"{url}{question.path}",
         method=question.method,
         body=question.body,
-        headers={"Content-Type": "application/json"},
+        headers={"Content-Type": "application/json", **headers},
         connect_timeout=question.timeout_seconds,
         request_timeout=question.timeout_seconds,
         follow_redirects=False,

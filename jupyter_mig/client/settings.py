@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from jupyter_mig.client import remote
+from jupyter_mig.client.remote import Remote
 from jupyter_mig.client.system import SystemBroker, find
 from jupyter_mig.wire import meeting
 
@@ -32,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True):
     ``dcgm_exporter`` is where a broker that is started finds a dcgm-exporter, ``keep_reading`` how
     often, in seconds, it reads slices when nobody looks; both as they were written.
     ``system`` is the broker for all users that this node has; then none is ever started either.
+    ``remote`` is a broker that is reached by TCP; then it is the one to talk to.
     ``start_seconds`` bounds the wait for a broker that is being started, ``answer_seconds`` that
     for an answer beyond what the broker was asked to hold it back.
     """
@@ -44,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True):
     dcgm_exporter: str = ""
     keep_reading: str = "15"
     system: SystemBroker | None = None
+    remote: Remote | None = None
     start_seconds: float = 30.0
     answer_seconds: float = 30.0
 
@@ -52,7 +56,7 @@ class Settings(msgspec.Struct, frozen=True):
         """The settings that environment variables give, and the node's file about its broker
         (another one is named by JUPYTER_MIG_SYSTEM). Nothing else reads them.
 
-        Raises MalformedSpec if that file cannot be read.
+        Raises MalformedSpec if that file cannot be read, or a broker's URL cannot be used.
         """
         system = find(Path(environ.get(SYSTEM_VARIABLE) or meeting.SYSTEM_CONFIGURATION))
         socket = environ.get(SOCKET_VARIABLE)
@@ -62,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True):
             socket=Path(socket) if socket else None,
             runtime_directory=Path(runtime) if runtime else None,
             system=system,
+            remote=remote.named(environ),
             inventory=environ.get(INVENTORY_VARIABLE) or "auto",
             dcgm_exporter=environ.get(EXPORTER_VARIABLE) or "",
             keep_reading=environ.get(KEEP_READING_VARIABLE) or "15",

@@ -13,6 +13,7 @@ from jupyter_mig.broker.remote.hub import Hub
 from jupyter_mig.broker.remote.owners import Owners
 
 _SCHEMES = ("bearer", "token")
+_ADMINISTRATION = "/v1/admin"
 _NONE = -1
 
 
@@ -31,6 +32,11 @@ class HubUsers(msgspec.Struct, frozen=True):
             raise errors.BadRequest(
                 f"This broker is not called {request.host_name[:80]}.",
                 next_step="The administrator of the node can add the name to MIGBroker.hosts.",
+            )
+        if request.path.startswith(_ADMINISTRATION):
+            raise errors.Unauthenticated(
+                "Nobody is an administrator from afar.",
+                next_step="Administer the node on the node itself: jupyter mig admin.",
             )
         name = await self.hub.user_of(_token(request))
         return Peer(0, await asyncio.to_thread(self.owners.owner, name), _NONE)

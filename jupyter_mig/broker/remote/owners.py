@@ -56,7 +56,10 @@ class NumberedUsers:
     def _new(self, name: str) -> int:
         """One derived from the name, or the next that is free: two names never share one."""
         taken = set(self._numbers.values())
-        number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % _COUNT
+        number = (
+            int.from_bytes(hashlib.sha256(name.encode(errors="surrogatepass")).digest()[:8], "big")
+            % _COUNT
+        )
         while LEAST + number in taken:
             number = (number + 1) % _COUNT
         return LEAST + number
