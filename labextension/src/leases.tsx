@@ -171,8 +171,10 @@ function InLine(props: WithLease): React.JSX.Element {
       </div>
       <div className="jp-mig-Waiting-place">
         <span className="jp-mig-soft">{wait(trans, lease)}</span>
-        <UseSmaller {...props} />
-        <Cancel {...props} />
+        <span className="jp-mig-buttons">
+          <UseSmaller {...props} />
+          <Cancel {...props} />
+        </span>
       </div>
     </li>
   );
