@@ -96,6 +96,7 @@ class _LeaseRoute(Route):
     async def _ask(self, requests: tuple[LeaseRequest, ...]) -> list[Lease]:
         """Put requests in line together; the lease of each, which may have been there already."""
         asker = self._asker()
+        limits = await self.service.policy.limits(self.peer.uid)
         asks = tuple(
             events.Ask(
                 lease_id=secrets.token_hex(8),
@@ -107,6 +108,7 @@ class _LeaseRoute(Route):
                 label=request.label,
                 patience_seconds=request.patience_seconds,
                 instead_of=request.instead_of,
+                limits=limits,
             )
             for request in requests
         )
@@ -305,10 +307,11 @@ class ResizeRoute(_LeaseRoute):
         """Keep room for another size while the old kernel goes, or refuse before it stops."""
         lease = self._usable(lease_id)
         size = codec.decode(self.request.body, ResizeRequest).size
-        led_to = await self.service.post(events.ResizeRequested(lease_id, size))
+        limits = await self.service.policy.limits(self.peer.uid)
+        led_to = await self.service.post(events.ResizeRequested(lease_id, size, limits))
         for action in led_to:
             if isinstance(action, actions.RefuseResize) and action.lease_id == lease_id:
-                raise self.refusals().not_resized(lease, size, action.reason)
+                raise self.refusals().not_resized(lease, size, action.reason, limits)
         self._usable(lease_id)
         self.answer(self.views().lease(lease))
 

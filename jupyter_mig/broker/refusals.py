@@ -74,13 +74,14 @@ class Refusals:
             next_step="The kernel keeps its slice. Stop another of yours, or pick another size.",
         )
 
-    def not_resized(self, lease: Lease, size: str, reason: EndReason) -> errors.JupyterMigError:
+    def not_resized(
+        self, lease: Lease, size: str, reason: EndReason, limits: Limits | None
+    ) -> errors.JupyterMigError:
         """A resize that is refused: for want of room, or by the limits of its owner."""
         if reason is EndReason.NO_ROOM:
             return self.no_other_size(lease, size)
-        return self.of(msgspec.structs.replace(lease, size=size, reason=reason)) or self.no_room(
-            lease
-        )
+        wish = msgspec.structs.replace(lease, size=size, limits=limits)
+        return _RENDERED[reason](self, wish)
 
     def not_allowed(self, lease: Lease) -> errors.JupyterMigError:
         """The limits never allow it."""
@@ -246,7 +247,7 @@ def _allowance(limits: Limits) -> str:
     """What limits allow, in words."""
     words = [
         f"sizes {listed(list(limits.sizes))}" if limits.sizes else "",
-        f"at most {limits.slices} slices" if limits.slices is not None else "",
+        f"at most {_counted(limits.slices)}" if limits.slices is not None else "",
         f"at most {limits.share:g} of a GPU in all" if limits.share is not None else "",
         f"each for {duration(limits.lifetime_seconds)}" if limits.lifetime_seconds else "",
     ]
@@ -254,8 +255,11 @@ def _allowance(limits: Limits) -> str:
 
 
 def _amount(has: quotas.Held) -> str:
-    slices = "1 slice" if has.slices == 1 else f"{has.slices} slices"
-    return f"{slices}, {has.share:.3g} of a GPU"
+    return f"{_counted(has.slices)}, {has.share:.3g} of a GPU"
+
+
+def _counted(slices: int) -> str:
+    return "1 slice" if slices == 1 else f"{slices} slices"
 
 
 def problem_of(gpu: GpuState) -> str:

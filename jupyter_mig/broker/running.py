@@ -17,6 +17,7 @@ from jupyter_mig.broker.hardware import Hardware
 from jupyter_mig.broker.holders import require_pidfd
 from jupyter_mig.broker.inventory import Inventories
 from jupyter_mig.broker.keys import Keys
+from jupyter_mig.broker.policy import Policy
 from jupyter_mig.broker.premises import Premises
 from jupyter_mig.broker.processes import boot_id
 from jupyter_mig.broker.recovery import recover
@@ -28,6 +29,8 @@ from jupyter_mig.broker.settings import Settings
 from jupyter_mig.broker.witness import Chronicler
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.nvml.port import HardwarePort
+
+NO_RULES = Policy()
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ class Broker(msgspec.Struct, frozen=True):
     rules: Rules = Rules()
     settings: Settings = Settings()
     seam: Seam = Uninterrupted()
+    policy: Policy = NO_RULES
     annals: Annals | None = None
     remote: Listening | None = None
 
@@ -80,7 +84,9 @@ class Broker(msgspec.Struct, frozen=True):
                 offers_unknown=not recovered.log.predecessor,
             )
             witness = None if self.annals is None else Chronicler(self.annals)
-            service = Service(recovered, hardware, self.settings, witness=witness)
+            service = Service(
+                recovered, hardware, self.settings, witness=witness, policy=self.policy
+            )
             try:
                 await service.start()
                 yield service

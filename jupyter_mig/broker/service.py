@@ -25,6 +25,7 @@ from jupyter_mig.broker.heartbeats import Heartbeats
 from jupyter_mig.broker.holders import Holders
 from jupyter_mig.broker.lanes import Lanes
 from jupyter_mig.broker.log import Record
+from jupyter_mig.broker.policy import Policy
 from jupyter_mig.broker.recovery import Recovered
 from jupyter_mig.broker.settings import Settings
 from jupyter_mig.broker.stock import Stock
@@ -77,7 +78,10 @@ class Service:
         settings: Settings,
         clock: Callable[[], float] = boottime,
         witness: Witness | None = None,
+        *,
+        policy: Policy | None = None,
     ) -> None:
+        self.policy = policy or Policy()
         self._witness = witness or Nobody()
         self.settings = settings
         self.clock = clock

@@ -11,7 +11,7 @@ import jupyter_mig
 from jupyter_mig.broker.heartbeats import is_kept_by_heartbeats
 from jupyter_mig.broker.refusals import Refusals, problem_of, remedy_of
 from jupyter_mig.broker.stock import Stock
-from jupyter_mig.core import queries
+from jupyter_mig.core import queries, quotas
 from jupyter_mig.core.leases import Lease, LeaseState
 from jupyter_mig.core.rooms import rooms
 from jupyter_mig.core.rules import Rules
@@ -96,6 +96,7 @@ class Views:
                 else None
             ),
             refusal=self._refusal(lease),
+            over_quota=self._over_quota(lease) if waiting else "",
             heartbeat_seconds=self._heartbeat_seconds if is_kept_by_heartbeats(lease) else None,
         )
 
@@ -154,6 +155,11 @@ class Views:
             whole_gpu=place.identity.is_gpu,
             access_nodes=self._locked.get(place.instance_id, ()),
         )
+
+    def _over_quota(self, lease: Lease) -> str:
+        if not quotas.exceeded(self._state, self._rules, lease):
+            return ""
+        return Refusals(self._state, self._rules, self._now).over_quota(lease).situation
 
     def _refusal(self, lease: Lease) -> ErrorBody | None:
         error = Refusals(self._state, self._rules, self._now).of(lease)

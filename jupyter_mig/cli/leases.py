@@ -84,6 +84,9 @@ def _row(lease: LeaseView) -> list[str]:
 
 def waiting(lease: LeaseView) -> str:
     """How it stands with a lease that waits."""
+    if lease.over_quota:
+        why = printable(lease.over_quota)
+        return f"{title(lease)} waits for {lease.size} until one of yours ends. {why}"
     facts = [f"{ordinal(lease.place)} in line"] if lease.place else []
     if lease.estimate_seconds is not None:
         facts.append(f"about {duration(lease.estimate_seconds)}")

@@ -62,6 +62,12 @@ def parse(text: str, names: Mapping[str, str] | None = None) -> Exactly | AtLeas
     return AtLeast(int(match["gigabytes"])) if match else Exactly(plain)
 
 
+def is_meant(text: str, names: Mapping[str, str]) -> bool:
+    """Whether ``text`` looks like a profile or a requirement, or is a name for one."""
+    request = parse(text, names)
+    return isinstance(request, AtLeast) or _PROFILE.fullmatch(request.name) is not None
+
+
 def preferences(request: Exactly | AtLeast, offers: Iterable[Offer]) -> list[str]:
     """Names of the satisfying profiles, the smallest first, each once."""
     accepted = [offer for offer in offers if request.accepts(offer)]

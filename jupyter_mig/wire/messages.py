@@ -134,6 +134,7 @@ class LeaseView(msgspec.Struct, frozen=True):
     the head of the queue. ``estimate_seconds`` is None when nobody can know: a slice in use ends
     when its user ends it. ``refusal`` says why a released lease ended badly. Where the broker
     cannot see the process that asked, ``heartbeat_seconds`` is how often to say that it lives.
+    ``over_quota`` says why it waits if its owner must give something back first.
     """
 
     lease_id: str
@@ -151,6 +152,7 @@ class LeaseView(msgspec.Struct, frozen=True):
     refusal: ErrorBody | None = None
     mine: bool = True
     heartbeat_seconds: float | None = None
+    over_quota: str = ""
 
 
 class InstanceView(msgspec.Struct, frozen=True):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from jupyter_mig import errors
@@ -9,6 +10,7 @@ from jupyter_mig.core.actions import CreateInstance
 from jupyter_mig.core.geometry import Geometry, Gpu, Identity, Profile
 from jupyter_mig.core.leases import EndReason, Holder, Lease
 from jupyter_mig.core.ledger import Ledger
+from jupyter_mig.core.policy import Limits
 from jupyter_mig.core.rules import Rules
 
 ME, OTHER = 1000, 2000
@@ -45,11 +47,21 @@ class Node:
         gpu = Gpu("GPU-1", 0, "A100", 0, 40 * GIGABYTE, mig, geometry)
         self.ledger.handle(events.GpuObserved(gpu, creates), self.now)
 
-    def lease(self, size: str, label: str = "", owner: int = ME, patience: float = 0) -> Lease:
+    def lease(
+        self,
+        size: str,
+        label: str = "",
+        owner: int = ME,
+        patience: float = 0,
+        *,
+        limits: Limits | None = None,
+    ) -> Lease:
         """A lease for which an instance is made if there is room."""
         self.leases += 1
         name = f"l{self.leases}"
-        ask = events.Ask(name, f"kernel-{name}", owner, Holder("1:1"), size, label, patience)
+        ask = events.Ask(
+            *(name, f"kernel-{name}", owner, Holder("1:1"), size, label, patience), limits=limits
+        )
         for action in self.ledger.handle(events.SlicesRequested((ask,)), self.now):
             if isinstance(action, CreateInstance):
                 identity = Identity(self.leases, 0, f"MIG-{self.leases}")
@@ -191,3 +203,54 @@ def test_every_refusal_can_be_shown_in_a_dialog(reason: EndReason, label: str, s
     assert len(text.partition("\n")[0]) <= 80
     assert text.isascii()
     assert not set(text) & set("`'\"%")
+
+
+ONE = Limits("rule 2 (@students)", sizes=("1g.5gb",), slices=1, lifetime_seconds=8 * 3600)
+
+
+def test_over_quota_says_what_is_held_and_which_rule() -> None:
+    """And who can change it."""
+    node = Node()
+    node.lease("1g.5gb", limits=ONE)
+    error = node.refusal(node.lease("1g.5gb", limits=ONE))
+    assert isinstance(error, errors.OverQuota)
+    assert str(error) == (
+        "You hold as much as you may have on this node.\n"
+        "You hold 1 slice, 0.125 of a GPU. "
+        "Rule 2 (@students): sizes 1g.5gb; at most 1 slice; each for 8 h 0 min.\n"
+        "Stop one of yours, or wait until one ends. The administrator (root) can change the rule."
+    )
+
+
+def test_not_allowed_says_what_is() -> None:
+    """Waiting would not help, and it does not say so."""
+    node = Node()
+    error = node.refusal(node.lease("3g.20gb", limits=ONE))
+    assert isinstance(error, errors.NotAllowed)
+    assert error.message == "You may not have 3g.20gb slices on this node."
+    assert error.situation.startswith("Rule 2 (@students): sizes 1g.5gb;")
+
+
+def test_a_slice_whose_time_is_up() -> None:
+    """The owner is told that it was a rule, no fault."""
+    node = Node()
+    lease = node.lease("1g.5gb", limits=ONE)
+    error = node.refusal(msgspec.structs.replace(lease, reason=EndReason.LIFETIME))
+    assert isinstance(error, errors.LeaseEnded)
+    assert "each for 8 h" in error.situation
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        (EndReason.NO_ROOM, errors.NoRoom),
+        (EndReason.NOT_ALLOWED, errors.NotAllowed),
+        (EndReason.OVER_QUOTA, errors.OverQuota),
+    ],
+)
+def test_a_resize_is_refused_for_its_reason(reason: EndReason, kind: type[Exception]) -> None:
+    """By the rule that it would break, which may be another than when the lease was made."""
+    node = Node()
+    lease = node.lease("1g.5gb")
+    refusals = Refusals(node.ledger.state, RULES, node.now)
+    assert isinstance(refusals.not_resized(lease, "3g.20gb", reason, ONE), kind)

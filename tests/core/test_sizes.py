@@ -8,6 +8,7 @@ from jupyter_mig.core.sizes import (
     AtLeast,
     Exactly,
     Offer,
+    is_meant,
     is_plain,
     order,
     parse,
@@ -96,3 +97,12 @@ def test_a_whole_gpu_has_a_size(mebibytes: int, name: str) -> None:
     known = name != "full"
     assert is_plain(name) == known
     assert parse("24gb+").accepts(Offer(name, mebibytes * 2**20)) == known
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [("1g.10gb", True), ("20gb+", True), ("small", True), ("full.24gb", True), ("1g10gb", False)],
+)
+def test_what_looks_like_a_size(text: str, means: bool) -> None:
+    """A profile, a requirement, or a name for one: for what an administrator writes."""
+    assert is_meant(text, {"small": "1g.10gb"}) is means

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from traitlets import Bool, Dict, Float, List, TraitError, Unicode
 from traitlets.config import Config, Configurable
 
 from jupyter_mig import errors
 from jupyter_mig.broker.inventory import Inventories, parse
+from jupyter_mig.broker.policy import Policy, Rule
 from jupyter_mig.broker.remote import listening as remote
 from jupyter_mig.broker.settings import Settings
+from jupyter_mig.core import sizes
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.wire import meeting
 
@@ -86,6 +90,25 @@ class MIGBroker(Configurable):
         0.0, help="How long an empty slice is kept for the same user before it is destroyed."
     ).tag(config=True)
 
+    keep_reading_seconds = Float(
+        Settings().keep_reading,
+        min=0.0,
+        help="How often slices are read while they are held and nobody looks; 0 is never.",
+    ).tag(config=True)
+
+    policy = List(
+        Dict(),
+        help="""
+        Who may have what; the first rule that means a user is his:
+        `[{"who": ["@students"], "sizes": ["1g.10gb"], "slices": 1}, {"who": ["*"], "share": 1.0}]`.
+        """,
+    ).tag(config=True)
+
+    admins = List(
+        Unicode(),
+        help="Who may look after the node beside root: names of users, or `@` and a Unix group.",
+    ).tag(config=True)
+
     listen = Unicode(
         help="""
         Where to listen on TCP, too, for users of a JupyterHub in containers or on other machines:
@@ -145,7 +168,13 @@ class MIGBroker(Configurable):
     @property
     def settings(self) -> Settings:
         """The broker's own."""
-        return Settings(dcgm_exporter=self.dcgm_exporter)
+        return Settings(dcgm_exporter=self.dcgm_exporter, keep_reading=self.keep_reading_seconds)
+
+    @property
+    def who_may_what(self) -> Policy:
+        """The rules. Raises ``ValueError`` for one that is wrong, and says what is."""
+        rules = [_rule(number, each, self.names) for number, each in enumerate(self.policy, 1)]
+        return Policy(rules, tuple(self.admins))
 
 
 def read(file: Path) -> MIGBroker:
@@ -156,7 +185,8 @@ def read(file: Path) -> MIGBroker:
         raise _malformed(file, f"{SECTION} has no {min(unknown)}")
     try:
         found = MIGBroker(config=Config({SECTION: section}))
-    except TraitError as error:
+        found.who_may_what  # noqa: B018 - it raises if a rule is wrong
+    except (TraitError, ValueError) as error:
         raise _malformed(file, str(error)) from error
     if not found.listed:
         raise _malformed(file, "it names no GPU")
@@ -164,6 +194,17 @@ def read(file: Path) -> MIGBroker:
         raise _malformed(file, "with isolation, whole_gpus must be empty: they cannot be closed")
     remote.require_safe(found.listen, found.hub_api_url, tls=bool(found.tls_certificate))
     return found
+
+
+def _rule(number: int, given: dict[str, Any], names: Mapping[str, str]) -> Rule:
+    try:
+        rule = msgspec.convert(given, Rule)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"rule {number} of policy: {error}") from error
+    for size in rule.sizes:
+        if not sizes.is_meant(size, names):
+            raise ValueError(f"rule {number} of policy: {size} is no size")
+    return rule
 
 
 def _section(file: Path) -> dict[str, Any]:

@@ -126,6 +126,7 @@ class SystemBroker(msgspec.Struct, frozen=True):
             Everybody(),
             own.rules,
             own.settings,
+            policy=own.who_may_what,
             remote=remotely.asked_for(own),
             annals=Annals(premises.directory / meeting.ANNALS),
         )

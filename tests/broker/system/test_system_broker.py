@@ -178,6 +178,11 @@ Change = Callable[[dict[str, Any]], object]
         (lambda own: own.update(gpus=[]), "names no GPU"),
         (lambda own: own.update(gpu=["0"]), "has no gpu"),
         (lambda own: own.update(isolation="maybe"), "isolation"),
+        (lambda own: own.update(keep_reading_seconds=-1), "keep_reading_seconds"),
+        (lambda own: own.update(policy={"who": "*"}), "policy"),
+        (lambda own: own.update(policy=[{"who": ["*"]}, {}]), "rule 2 of policy"),
+        (lambda own: own.update(policy=[{"who": ["*"], "slice": 1}]), "`slice`"),
+        (lambda own: own.update(policy=[{"who": ["*"], "sizes": ["1g10gb"]}]), "1g10gb"),
     ],
 )
 def test_a_wrong_configuration_says_what_is_wrong(

@@ -1,0 +1,116 @@
+"""Quotas as real users of a node meet them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.broker.system.shared_node import ALICE, BOB, CAROL, SharedNode, lacking, shared_node
+
+GROUP, STUDENT = "mig-students", "mig-alice"
+POLICY = [
+    {"who": [f"@{GROUP}"], "sizes": ["1g.5gb", "2g.10gb"], "slices": 1, "lifetime_seconds": 3600},
+    {"who": ["*"], "share": 0.5},
+]
+
+
+@pytest.fixture
+def student() -> Iterator[None]:
+    """User ALICE has an account, and is in a group."""
+    if lacking():
+        pytest.skip(lacking())
+    _done("groupadd", GROUP)
+    try:
+        _done("useradd", "--no-create-home", "--uid", f"{ALICE}", "--groups", GROUP, STUDENT)
+        try:
+            yield
+        finally:
+            _done("userdel", STUDENT)
+    finally:
+        _done("groupdel", GROUP)
+
+
+@pytest.fixture
+def node(student: None) -> Iterator[SharedNode]:
+    """A node with rules, whose broker runs."""
+    with shared_node(policy=POLICY, admins=[f"@{GROUP}"]) as one:
+        one.start()
+        yield one
+
+
+def _done(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def _holding(node: SharedNode, uid: int, size: str, *more: str) -> subprocess.Popen[bytes]:
+    """A command of that user's that says when it has its slice, and holds it until told to end."""
+    command = ("run", "--size", size, *more, "--", "sh", "-c", "echo here; exec cat")
+    pipe = subprocess.PIPE
+    return node.spawn(uid, *command, stdin=pipe, stdout=pipe, stderr=pipe)
+
+
+def _here(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"here\n"
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def _refused(node: SharedNode, uid: int, size: str) -> str:
+    """What a user is told who would not wait."""
+    done = node.asked(uid, "run", "--size", size, "--patience", "0", "--", "true")
+    assert done.returncode != 0
+    return done.stderr.decode()
+
+
+def _leases(node: SharedNode, uid: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(node.asked(uid, "leases", "--json").stdout)
+    return found
+
+
+def test_a_quota_is_seen_and_touches_nobody_else(node: SharedNode) -> None:
+    """One slice for students: the second is refused and the rule named; others have theirs."""
+    first = _holding(node, ALICE, "1g.5gb")
+    _here(first)
+    told = _refused(node, ALICE, "1g.5gb")
+    assert "You hold as much as you may have" in told
+    assert f"You hold 1 slice, 0.125 of a GPU. Rule 1 (@{GROUP})" in told
+    assert "administrator (root) can change" in told
+    others = [_holding(node, uid, "1g.5gb") for uid in (BOB, CAROL)]
+    for each in others:
+        _here(each)
+    for each in (first, *others):
+        _ended(each)
+
+
+def test_sizes_that_are_not_allowed(node: SharedNode) -> None:
+    """Refused at once, however long one would wait; to others they are allowed."""
+    done = node.asked(ALICE, "run", "--size", "3g.20gb", "--", "true")
+    assert done.returncode != 0
+    assert b"You may not have 3g.20gb slices" in done.stderr
+    assert b"sizes 1g.5gb and 2g.10gb" in done.stderr
+    assert node.asked(BOB, "run", "--size", "3g.20gb", "--", "true").returncode == 0
+
+
+def test_over_quota_waits_until_one_ends(node: SharedNode) -> None:
+    """The line says why; whoever comes later passes; then it is granted."""
+    first = _holding(node, BOB, "3g.20gb")
+    _here(first)
+    second = _holding(node, BOB, "3g.20gb", "--patience", "300")
+    assert second.stderr is not None
+    while b"waits" not in (said := second.stderr.readline()):
+        assert said, "it was not made to wait"
+    waiting = [each for each in _leases(node, BOB) if each["state"] == "waiting"]
+    assert "Rule 2 (*): at most 0.5 of a GPU in all" in waiting[0]["over_quota"]
+    assert b"until one of yours ends" in node.asked(BOB, "leases").stdout
+    assert node.asked(CAROL, "run", "--size", "3g.20gb", "--", "true").returncode == 0
+    _ended(first)
+    _here(second)
+    _ended(second)
