@@ -111,6 +111,15 @@ class Refusals:
             next_step=f"Start again for another. {WHO_CHANGES_IT}",
         )
 
+    def revoked(self, lease: Lease) -> errors.JupyterMigError:
+        """An administrator took it away, and said why."""
+        what = "slice" if lease.granted_at is not None else "request"
+        return errors.LeaseEnded(
+            f"The administrator revoked it: {plain(lease.error, 48)}",
+            situation=f"It was a {what} of {plain(lease.size, _SIZE)}. {plain(lease.error, 500)}",
+            next_step="Ask the administrator of this node before you start again.",
+        )
+
     def unknown_size(self, lease: Lease) -> errors.JupyterMigError:
         """Not on this node; or there is nothing on this node at all, which says why."""
         sizes = [offer.name for offer in queries.sizes_offered(self._state, lease.owner)]
@@ -287,6 +296,7 @@ _RENDERED: Mapping[EndReason, Callable[[Refusals, Lease], errors.JupyterMigError
             EndReason.NOT_ALLOWED: Refusals.not_allowed,
             EndReason.OVER_QUOTA: Refusals.over_quota,
             EndReason.LIFETIME: Refusals.lifetime,
+            EndReason.REVOKED: Refusals.revoked,
             EndReason.DRIVER: Refusals.driver,
             EndReason.CANCELLED: Refusals.cancelled,
             EndReason.HOLDER_LEFT: Refusals.holder_left,

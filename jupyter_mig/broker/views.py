@@ -182,6 +182,7 @@ class Views:
             inventory=stock.choice.inventory.value if stock else mode,
             why=stock.choice.why if stock else "",
             notes=stock.notes if stock else (),
+            drained=gpu.gpu.uuid in self._state.drained,
             rooms=tuple(
                 RoomView(room.start, room.width, room.sizes)
                 for room in rooms(self._state, gpu.gpu.uuid)

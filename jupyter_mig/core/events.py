@@ -185,6 +185,38 @@ class BrokerStarted(Event, frozen=True):
     boot_id: str
 
 
+class LeaseRevoked(Event, frozen=True):
+    """An administrator takes the lease or the request away; ``why`` is for its owner."""
+
+    lease_id: str
+    why: str
+
+
+class GpuDrained(Event, frozen=True):
+    """An administrator wants nothing new on that GPU until it is reopened."""
+
+    gpu_uuid: str
+    why: str
+
+
+class GpuReopened(Event, frozen=True):
+    """It may be used again."""
+
+    gpu_uuid: str
+
+
+class OrphanAdopted(Event, frozen=True):
+    """An administrator has an instance that we did not make handed out as it is."""
+
+    instance_id: str
+
+
+class OrphanCondemned(Event, frozen=True):
+    """An administrator has an instance that we did not make destroyed, once nobody is on it."""
+
+    instance_id: str
+
+
 class TimePassed(Event, frozen=True):
     """Nothing but time: deadlines are due."""
 
@@ -208,5 +240,10 @@ AnyEvent = (
     | GpuObserved
     | GpuFailed
     | BrokerStarted
+    | LeaseRevoked
+    | GpuDrained
+    | GpuReopened
+    | OrphanAdopted
+    | OrphanCondemned
     | TimePassed
 )

@@ -137,6 +137,7 @@ class EndReason(str, Enum):
     NOT_ALLOWED = "not-allowed"
     OVER_QUOTA = "over-quota"
     LIFETIME = "lifetime"
+    REVOKED = "revoked"
     HOLDER_LEFT = "holder-left"
     LOST = "lost"
     DRIVER = "driver-error"
@@ -152,7 +153,7 @@ class Lease(msgspec.Struct):
     present state is over by itself: patience while waiting, the grace while granted or orphaned.
     ``instead_of`` names the lease whose parked room this one may use (a resize).
     ``limits`` are what its owner is allowed.
-    ``error`` keeps the driver's words when a lease ends because of it.
+    ``error`` keeps the driver's words when a lease ends because of it, or an administrator's.
     """
 
     lease_id: str

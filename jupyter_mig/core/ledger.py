@@ -31,7 +31,7 @@ from typing import Any
 
 import msgspec
 
-from jupyter_mig.core import deadlines, events, instances, line, observations, requests
+from jupyter_mig.core import administration, deadlines, events, instances, line, observations, requests
 from jupyter_mig.core.actions import AnyAction, Enqueue
 from jupyter_mig.core.check import check
 from jupyter_mig.core.choices import Choice
@@ -65,6 +65,11 @@ HANDLERS: Mapping[type[events.Event], Callable[[Turn, Any], None]] = MappingProx
         events.GpuObserved: observations.gpu_observed,
         events.GpuFailed: observations.gpu_failed,
         events.BrokerStarted: observations.broker_started,
+        events.LeaseRevoked: administration.lease_revoked,
+        events.GpuDrained: administration.gpu_drained,
+        events.GpuReopened: administration.gpu_reopened,
+        events.OrphanAdopted: administration.orphan_adopted,
+        events.OrphanCondemned: administration.orphan_condemned,
         events.TimePassed: _time_passed,
     }
 )

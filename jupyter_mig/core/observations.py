@@ -15,6 +15,7 @@ from jupyter_mig.core.state import GpuState, Place, PlaceState, State
 from jupyter_mig.core.turn import Turn
 
 MIG_IS_OFF = "MIG mode is off"
+DRAINED = "an administrator drains it"
 
 _IN_FLIGHT = frozenset({PlaceState.CREATING, PlaceState.CLAIMING, PlaceState.DESTROYING})
 
@@ -22,21 +23,23 @@ _IN_FLIGHT = frozenset({PlaceState.CREATING, PlaceState.CLAIMING, PlaceState.DES
 def gpu_observed(turn: Turn, event: GpuObserved) -> None:
     """Take over what was seen: match it with what we know, adopt, forget, resolve."""
     uuid = event.gpu.uuid
-    turn.state.gpus[uuid] = GpuState(event.gpu, event.creates, _problem(event))
+    turn.state.gpus[uuid] = GpuState(event.gpu, event.creates, _problem(turn.state, event))
     unseen = list(event.instances)
     for place in turn.state.on_gpu(uuid):
         seen = next((found for found in unseen if _same(place, found)), None)
         if seen is not None:
             unseen.remove(seen)
-            _reconsider(turn, place, on_offer=_on_offer(event, seen))
+            _reconsider(turn, place, on_offer=_on_offer(event, seen, adopted=place.adopted))
         _compare(turn, place, seen)
     for found in unseen:
         _discover(turn, found, on_offer=_on_offer(event, found))
 
 
-def _on_offer(event: GpuObserved, found: Instance) -> bool:
-    """Whether an instance that somebody else made may be handed out: where we create, never."""
-    may = event.offers_unknown and not event.creates
+def _on_offer(event: GpuObserved, found: Instance, *, adopted: bool = False) -> bool:
+    """Whether an instance that somebody else made may be handed out: where we create, only those
+    that an administrator adopted.
+    """
+    may = adopted or (event.offers_unknown and not event.creates)
     return may and found.identity.whole and found.identity.mig_uuid not in event.withheld
 
 
@@ -50,8 +53,10 @@ def _reconsider(turn: Turn, place: Place, *, on_offer: bool) -> None:
         place.become(PlaceState.IDLE, turn.now)
 
 
-def _problem(event: GpuObserved) -> str:
+def _problem(state: State, event: GpuObserved) -> str:
     """Why nothing can be started there. A GPU without MIG may be on offer as a whole."""
+    if event.gpu.uuid in state.drained:
+        return drained(state.drained[event.gpu.uuid])
     if event.problem or event.gpu.mig_enabled or event.instances:
         return event.problem
     return MIG_IS_OFF
@@ -71,6 +76,11 @@ def _same(place: Place, found: Instance) -> bool:
     if known is None or (place.ours and not (known.whole and seen.whole)):
         return known is None or known.gi_id == seen.gi_id
     return known == seen
+
+
+def drained(why: str) -> str:
+    """The problem of a GPU on which nothing new is to be started."""
+    return f"{DRAINED}: {why}" if why else DRAINED
 
 
 def _compare(turn: Turn, place: Place, seen: Instance | None) -> None:

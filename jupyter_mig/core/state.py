@@ -37,7 +37,7 @@ class Place(msgspec.Struct):
     ``ours`` tells whether we created it: only those are ever destroyed. ``retry_at`` is when the
     next driver call on it is due, ``asked`` whether an observation of its occupants is under way.
     ``was`` remembers, while unresolved, what the driver was at. ``busy`` marks an idle instance
-    on which somebody was seen.
+    on which somebody was seen. ``adopted``: an administrator has it handed out though not ours.
     """
 
     instance_id: str
@@ -58,6 +58,7 @@ class Place(msgspec.Struct):
     warm_until: float | None = None
     busy: bool = False
     was: PlaceState | None = None
+    adopted: bool = False
 
     def become(self, state: PlaceState, now: float) -> None:
         """Change what it is doing; whatever was pending in the old state is off."""
@@ -100,7 +101,8 @@ class Parking(msgspec.Struct):
 class State(msgspec.Struct):
     """The whole. ``counter`` numbers leases in line and instances; ``now`` never goes back.
 
-    ``served`` is when owners with leases were last given a slice, or gave one back.
+    ``served`` is when owners with leases were last given a slice, or gave one back. ``drained`` is
+    why nothing new is started on GPUs, by UUID, where an administrator wants that.
     """
 
     boot_id: str = ""
@@ -112,6 +114,7 @@ class State(msgspec.Struct):
     ended: dict[str, Lease] = {}
     parkings: dict[str, Parking] = {}
     served: dict[int, float] = {}
+    drained: dict[str, str] = {}
 
     def count(self) -> int:
         """The next number."""
@@ -128,6 +131,10 @@ class State(msgspec.Struct):
     def on_gpu(self, gpu_uuid: str) -> list[Place]:
         """The instances known on one GPU."""
         return [place for place in self.instances.values() if place.spec.gpu_uuid == gpu_uuid]
+
+    def is_drained(self, place: Place) -> bool:
+        """Whether nothing new is to be started where the instance is."""
+        return place.spec.gpu_uuid in self.drained
 
     def place_of(self, lease: Lease) -> Place | None:
         """The instance of a lease."""

@@ -79,7 +79,7 @@ class Turn:
         if not place.ours:
             place.become(PlaceState.IDLE, self.now)
             self.hand_back(place)
-        elif self.rules.warm > 0 and owner is not None:
+        elif self.rules.warm > 0 and owner is not None and not self.state.is_drained(place):
             place.become(PlaceState.IDLE, self.now)
             place.warm_owner, place.warm_until = owner, self.now + self.rules.warm
         else:

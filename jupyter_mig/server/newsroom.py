@@ -174,5 +174,5 @@ def _problems(node: NodeView) -> dict[str, ErrorBody]:
     return {
         gpu.uuid: ErrorBody("gpu-lost", f"GPU {gpu.index}: {gpu.problem}.", "", gpu.next_step)
         for gpu in node.gpus
-        if gpu.problem
+        if gpu.problem and not gpu.drained
     }

@@ -189,7 +189,8 @@ class GpuView(msgspec.Struct, frozen=True):
 
     ``inventory`` is dynamic, static, visible or full, and ``why`` the reason for that. ``notes``
     are what a person should know: what is not available, which hints were not heeded.
-    ``next_step`` belongs to ``problem``.
+    ``next_step`` belongs to ``problem``. ``drained``: the problem is that an administrator wants
+    nothing new there; slices that are held there are well.
     """
 
     uuid: str
@@ -205,6 +206,7 @@ class GpuView(msgspec.Struct, frozen=True):
     inventory: str = ""
     why: str = ""
     notes: tuple[str, ...] = ()
+    drained: bool = False
 
 
 class NodeView(msgspec.Struct, frozen=True):

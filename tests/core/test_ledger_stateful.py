@@ -232,6 +232,30 @@ class Histories(RuleBasedStateMachine):
             self.happen(events.LeaseReleased(lease.lease_id))
 
     @rule(data=st.data())
+    def revoke(self, data: st.DataObject) -> None:
+        """An administrator takes a lease or a request away."""
+        lease = self.draw_lease(data, *LeaseState)
+        if lease is not None:
+            self.happen(events.LeaseRevoked(lease.lease_id, "maintenance"))
+
+    @rule(uuid=GPUS, reopen=st.booleans())
+    def drain(self, uuid: str, reopen: bool) -> None:
+        """An administrator wants nothing new on a GPU, or no longer minds."""
+        event = events.GpuReopened(uuid) if reopen else events.GpuDrained(uuid, "maintenance")
+        self.happen(event)
+        self.calls_are_implied()
+
+    @rule(data=st.data(), adopt=st.booleans())
+    def orphan(self, data: st.DataObject, adopt: bool) -> None:
+        """An administrator has an instance of somebody else's handed out, or destroyed."""
+        found = [each.instance_id for each in self.ledger.state.instances.values()]
+        if found:
+            instance_id = data.draw(st.sampled_from(found))
+            told = events.OrphanAdopted if adopt else events.OrphanCondemned
+            self.happen(told(instance_id))
+            self.calls_are_implied()
+
+    @rule(data=st.data())
     def kernel_dies(self, data: st.DataObject) -> None:
         """A kernel process ends."""
         lease = self.draw_lease(data, LeaseState.BOUND, LeaseState.DRAINING)
