@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from threading import Lock
 
+import msgspec
 import pytest
 
 from jupyter_mig.broker.service import Service
 from jupyter_mig.core import events, queries
-from jupyter_mig.core.leases import Lease, LeaseState
+from jupyter_mig.core.leases import EndReason, Lease, LeaseState
 from jupyter_mig.nvml import simulated
 from tests.broker.households import (
     Household,
@@ -48,6 +49,20 @@ class CrashAt:
             self._left -= 1
             if self._left <= 0:
                 raise Crash(point)
+
+
+class CrashBefore:
+    """A seam that ends the service when it comes to a point of that name, and from then on."""
+
+    def __init__(self, point: str) -> None:
+        self._point = point
+        self._crashed = False
+
+    def reached(self, point: str) -> None:
+        """Is this the point?"""
+        self._crashed = self._crashed or point == self._point
+        if self._crashed:
+            raise Crash(point)
 
 
 class Day:
@@ -208,6 +223,31 @@ async def test_the_next_service_finishes_what_a_dead_one_began(part: int, tmp_pa
             finally:
                 day.close()
     assert len(points) > 20, points
+
+
+@pytest.mark.parametrize("point", ["before CreateInstance", "after CreateInstance"])
+async def test_whoever_waits_for_a_gpu_that_is_lost_is_told(point: str, home: Household) -> None:
+    """A slice being made when the broker died, and then the GPU goes: the request ends for that
+    reason, and when the GPU is back nothing is left on it.
+    """
+    home.rules = msgspec.structs.replace(home.rules, failed_patience=0.2)
+    request = ask("k", "1g.5gb", 0)
+    async with home.service(CrashBefore(point)) as service:
+        await service.start()
+        service.tell(events.SlicesRequested((request,)))
+        await asyncio.wait((service.failed,), timeout=10)
+        assert isinstance(service.failed.exception(), Crash)
+    home.node.lose(0)
+    async with home.started() as service:
+        lease = service.find(request.lease_id)
+        assert lease is not None
+        await changed_to(service, lease, LeaseState.RELEASED)
+        assert lease.reason is EndReason.DRIVER
+        assert lease.error.startswith("gpu-lost: ")
+        assert home.instances == (point == "after CreateInstance")
+        home.node.recover(0)
+        await emptied(service)
+    assert home.instances == 0
 
 
 @pytest.mark.parametrize(
