@@ -1,4 +1,4 @@
-"""Events by which an administrator steps in: leases revoked, GPUs drained, orphans taken in or away.
+"""Events by which an administrator steps in: leases revoked, GPUs drained, orphans dealt with.
 
 An orphan is an instance that is there and that we did not make, as far as our log knows.
 """

@@ -31,7 +31,15 @@ from typing import Any
 
 import msgspec
 
-from jupyter_mig.core import administration, deadlines, events, instances, line, observations, requests
+from jupyter_mig.core import (
+    administration,
+    deadlines,
+    events,
+    instances,
+    line,
+    observations,
+    requests,
+)
 from jupyter_mig.core.actions import AnyAction, Enqueue
 from jupyter_mig.core.check import check
 from jupyter_mig.core.choices import Choice
