@@ -46,9 +46,14 @@ class MIGHandler(APIHandler):
         try:
             body = await view
         except JupyterMigError as error:
-            self.set_status(error.status)
-            body = codec.body_of(error)
-        await self.finish(msgspec.json.encode(body))
+            await self.refuse(error)
+        else:
+            await self.finish(codec.encode(body))
+
+    async def refuse(self, error: JupyterMigError) -> None:
+        """Finish with the error."""
+        self.set_status(error.status)
+        await self.finish(codec.encode(codec.body_of(error)))
 
 
 class NodeHandler(MIGHandler):
@@ -77,8 +82,18 @@ class OverviewHandler(MIGHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Answer the ``OverviewView``."""
-        await self.answer(self.overview.now())
+        """Answer the ``OverviewView``, compressed for those who take it so."""
+        try:
+            packed = await self.overview.packed()
+        except JupyterMigError as error:
+            await self.refuse(error)
+            return
+        self.set_header("Vary", "Accept-Encoding")
+        if "gzip" in self.request.headers.get("Accept-Encoding", ""):
+            self.set_header("Content-Encoding", "gzip")
+            await self.finish(packed.gzipped)
+        else:
+            await self.finish(packed.plain)
 
 
 class HistoryHandler(MIGHandler):

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
+
+import msgspec
+import pytest
+from tornado.httpclient import AsyncHTTPClient
 
 from jupyter_mig.client import Client
+from jupyter_mig.errors import BrokerStartFailed, DriverError
 from jupyter_mig.server.overview import MIGOverview
 from jupyter_mig.wire.messages import NodeView
-from tests.server.servers import Home, serving
+from tests.server.servers import TOKEN, Home, serving
 
 SMALL = "python3-mig-1g.5gb"
 
@@ -64,3 +71,32 @@ async def test_a_hundred_tabs_cost_one_question(user: Home) -> None:
     assert len({id(answer) for answer in answers}) == 1
     assert client.asked == 1
     client.close()
+
+
+async def test_what_cannot_be_is_not_asked_for_again(user: Home) -> None:
+    """Without a driver, each question would start a broker that ends at once."""
+    settings = msgspec.structs.replace(user.client._settings, driver="nvml")
+    client = Counting(settings)
+    overview = MIGOverview(client)
+    for _ in range(3):
+        with pytest.raises((DriverError, BrokerStartFailed)):
+            await overview.now(oldest_seconds=0)
+    assert client.asked == 1
+
+
+async def test_it_travels_compressed_to_those_who_take_it(user: Home) -> None:
+    """The same answer, in a fraction of the bytes."""
+    async with serving(user) as server:
+        headers = {"Authorization": f"token {TOKEN}"}
+        address = f"{server.url}/jupyter-mig/api/overview"
+        answers = [
+            await AsyncHTTPClient().fetch(
+                address, headers={**headers, **encoding}, decompress_response=False
+            )
+            for encoding in ({}, {"Accept-Encoding": "gzip"})
+        ]
+        plain, packed = answers
+        assert packed.headers["Content-Encoding"] == "gzip"
+        unpacked = json.loads(gzip.decompress(packed.body))
+        assert unpacked["node"] == json.loads(plain.body)["node"]
+        assert 2 * len(packed.body) < len(plain.body)

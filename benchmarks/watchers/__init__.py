@@ -1,0 +1,1 @@
+"""What watching tabs cost the server."""
