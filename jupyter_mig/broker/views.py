@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
@@ -82,12 +83,10 @@ class Views:
             held_seconds=self._held_seconds(lease),
             slice=self._slice(lease),
             kernel_pid=lease.kernel_pid,
-            place=queries.place_in_line(self._state, self._rules, lease.lease_id)
-            if waiting
-            else None,
+            place=self._places.get(lease.lease_id) if waiting else None,
             estimate_seconds=(
                 queries.estimate_seconds(self._state, self._rules, lease.lease_id)
-                if waiting
+                if waiting and self._places.get(lease.lease_id) == 1
                 else None
             ),
             gives_up_in_seconds=(
@@ -99,6 +98,11 @@ class Views:
             over_quota=self._over_quota(lease) if waiting else "",
             heartbeat_seconds=self._heartbeat_seconds if is_kept_by_heartbeats(lease) else None,
         )
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """Found once, however many leases are shown."""
+        return queries.places_in_line(self._state, self._rules)
 
     def leases(self) -> list[LeaseView]:
         """The viewer's live leases, the oldest first."""

@@ -129,8 +129,13 @@ def by_kernel(state: State, owner: int, kernel_id: str) -> Lease | None:
 
 def place_in_line(state: State, rules: Rules, lease_id: str) -> int | None:
     """1 for the head of the line, None for a lease that does not wait."""
-    ids = [lease.lease_id for lease in fairness.in_line(state, rules)]
-    return ids.index(lease_id) + 1 if lease_id in ids else None
+    return places_in_line(state, rules).get(lease_id)
+
+
+def places_in_line(state: State, rules: Rules) -> dict[str, int]:
+    """Those of all leases that wait."""
+    line = fairness.in_line(state, rules)
+    return {lease.lease_id: place for place, lease in enumerate(line, 1)}
 
 
 def estimate_seconds(state: State, rules: Rules, lease_id: str) -> float | None:
