@@ -23,21 +23,27 @@ from tornado.websocket import websocket_connect
 from tests.broker.system.shared_node import SharedNode, interpreter, shared_node
 from tests.server.servers import Reply, execute, until
 
+MEANT_FOR_THE_BROKER = "access:services!service=jupyter-mig"
+
 ROOT = Path(__file__).parents[2]
 PROXY = Path(__file__).parent / "proxy"
 PATIENCE_SECONDS = 90.0
 
 
 class Hub:
-    """JupyterHub, spoken to by its API with a service's token."""
+    """JupyterHub, spoken to by its API with a service's token. ``environment`` is given to its
+    users' servers, beside what tells them of the node.
+    """
 
-    def __init__(self, node: SharedNode, users: tuple[str, ...]) -> None:
+    def __init__(
+        self, node: SharedNode, users: tuple[str, ...], api_port: int, **environment: str
+    ) -> None:
         self.node = node
         self.users = users
         self.token = secrets.token_hex()
         self.directory = node.directory / "hub"
         self.directory.mkdir(mode=0o755)
-        self.port, hub_port, proxy_port = _free_ports(3)
+        self.port, proxy_port = _free_ports(2)
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
         # The server extension, as installing the package would switch it on for everybody.
@@ -45,12 +51,12 @@ class Hub:
         config.mkdir(parents=True)
         shipped = ROOT / "jupyter_mig" / "etc" / "jupyter_mig.json"
         (config / "jupyter_mig.json").write_text(shipped.read_text())
-        environ = {**node.environ(), "JUPYTER_CONFIG_PATH": str(config.parent)}
+        environ = {**node.environ(), "JUPYTER_CONFIG_PATH": str(config.parent), **environment}
         python = interpreter()
         (self.directory / "jupyterhub_config.py").write_text(
             f"""
 c.JupyterHub.bind_url = {self.url!r}
-c.JupyterHub.hub_bind_url = "http://127.0.0.1:{hub_port}"
+c.JupyterHub.hub_bind_url = "http://127.0.0.1:{api_port}"
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{proxy_port}"
 c.ConfigurableHTTPProxy.command = {_proxy_command()!r}
 c.JupyterHub.cleanup_servers = False
@@ -61,8 +67,17 @@ c.Spawner.cmd = [{python!r}, "-m", "jupyterhub.singleuser"]
 c.Spawner.environment = {environ!r}
 c.Spawner.http_timeout = c.Spawner.start_timeout = {PATIENCE_SECONDS}
 c.LocalProcessSpawner.shell_cmd = ["bash", "-c"]
-c.JupyterHub.services = [{{"name": "tests", "api_token": {self.token!r}}}]
+c.Spawner.server_token_scopes = [
+    "users:activity!user",
+    "access:servers!server",
+    {MEANT_FOR_THE_BROKER!r},
+]
+c.JupyterHub.services = [
+    {{"name": "tests", "api_token": {self.token!r}}},
+    {{"name": "jupyter-mig"}},
+]
 c.JupyterHub.load_roles = [
+    {{"name": "user", "scopes": ["self", {MEANT_FOR_THE_BROKER!r}]}},
     {{
         "name": "tests",
         "services": ["tests"],
@@ -180,16 +195,35 @@ class User:
 @asynccontextmanager
 async def hub(count: int, **settings: object) -> AsyncIterator[Hub]:
     """A node with its broker, so many new Unix users, and a Hub for them."""
+    (api_port,) = _free_ports(1)
     with shared_node(**settings) as node, _unix_users(count) as names:
         node.start()
-        one = Hub(node, names)
-        try:
-            await one.start()
+        async with _running(Hub(node, names, api_port)) as one:
             yield one
-            for name in names:
-                await one.ask("DELETE", f"hub/api/users/{name}/server")
-        finally:
-            one.stop()
+
+
+@asynccontextmanager
+async def hub_by_tcp(count: int, **settings: object) -> AsyncIterator[Hub]:
+    """The same, but that users' servers reach the broker by TCP, as from containers."""
+    api_port, port = _free_ports(2)
+    settings["listen"] = f"127.0.0.1:{port}"
+    settings["hub_api_url"] = f"http://127.0.0.1:{api_port}/hub/api"
+    url = f"http://127.0.0.1:{port}"
+    with shared_node(**settings) as node, _unix_users(count) as names:
+        node.start()
+        async with _running(Hub(node, names, api_port, JUPYTER_MIG_URL=url)) as one:
+            yield one
+
+
+@asynccontextmanager
+async def _running(one: Hub) -> AsyncIterator[Hub]:
+    try:
+        await one.start()
+        yield one
+        for name in one.users:
+            await one.ask("DELETE", f"hub/api/users/{name}/server")
+    finally:
+        one.stop()
 
 
 @contextmanager
