@@ -106,7 +106,7 @@ def _worth_kept(state: State, parking: Parking) -> float:
     masks = (
         mask.bit_count() / state.gpus[uuid].gpu.geometry.units
         for uuid, mask in parking.masks.items()
-        if mask and uuid in state.gpus
+        if uuid in state.gpus and state.gpus[uuid].gpu.geometry.units
     )
     return max(sum(masks), worth(state, place) if place is not None else 0.0)
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from jupyter_mig.core import actions, events, quotas
+from jupyter_mig.core.geometry import Geometry
 from jupyter_mig.core.leases import EndReason, LeaseState
 from jupyter_mig.core.ledger import Ledger
 from jupyter_mig.core.policy import Limits
@@ -247,3 +249,15 @@ def test_limits_are_in_the_log() -> None:
     replayed = Ledger.replay(story.log, story.rules)
     assert replayed.snapshot() == story.ledger.snapshot()
     assert replayed.state.leases["b"].limits == ONE
+
+
+def test_room_kept_on_a_gpu_whose_table_is_gone() -> None:
+    """MIG was turned off under a resize: what is kept there counts as the slice it was for."""
+    story = Story(A100)
+    story.bound("a", "3g.20gb", limits=HALF)
+    story.happen(events.ResizeRequested("a", "2g.10gb", HALF))
+    story.world.gpus["GPU-0"] = msgspec.structs.replace(
+        story.world.gpus["GPU-0"], geometry=Geometry()
+    )
+    story.happen(story.world.observed("GPU-0"))
+    assert quotas.held(story.ledger.state, ALICE).slices == 1
