@@ -252,12 +252,13 @@ def test_limits_are_in_the_log() -> None:
 
 
 def test_room_kept_on_a_gpu_whose_table_is_gone() -> None:
-    """MIG was turned off under a resize: what is kept there counts as the slice it was for."""
+    """MIG was turned off under a resize: what is kept there still counts as one slice."""
     story = Story(A100)
     story.bound("a", "3g.20gb", limits=HALF)
     story.happen(events.ResizeRequested("a", "2g.10gb", HALF))
+    story.world.real["GPU-0"].clear()
     story.world.gpus["GPU-0"] = msgspec.structs.replace(
         story.world.gpus["GPU-0"], geometry=Geometry()
     )
     story.happen(story.world.observed("GPU-0"))
-    assert quotas.held(story.ledger.state, ALICE).slices == 1
+    assert quotas.held(story.ledger.state, ALICE) == quotas.Held(1, 0.0)
