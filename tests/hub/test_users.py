@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.broker.opening import NOTHING_BEHIND, opening
 from tests.broker.system.shared_node import SharedNode, lacking
 from tests.hub.hubs import Hub, User, hub
 from tests.server.servers import until
@@ -22,20 +22,11 @@ pytestmark = pytest.mark.skipif(bool(lacking()), reason=lacking())
 def _openable(node: SharedNode, uid: int) -> set[Path]:
     """The nodes of slices that a user may open: allowed is a device without a driver here."""
     nodes = (node.tree / "dev" / "nvidia-caps").glob("nvidia-cap*")
-    return {each for each in nodes if os.minor(each.stat().st_rdev) > 2 and _opens(each, uid)}
-
-
-def _opens(path: Path, uid: int) -> bool:
-    done = subprocess.run(
-        ["/usr/bin/head", "--bytes=0", path],
-        check=False,
-        user=uid,
-        group=uid,
-        extra_groups=[],
-        capture_output=True,
-        env={"LC_ALL": "C"},
-    )
-    return b"No such device" in done.stderr
+    return {
+        each
+        for each in nodes
+        if os.minor(each.stat().st_rdev) > 2 and opening(each, uid) == NOTHING_BEHIND
+    }
 
 
 async def _is_bound(user: User, kernel_id: str) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from jupyter_mig import errors
 from jupyter_mig.broker.helper.nodes import InstanceNodes
+from tests.broker.opening import CLOSED, NOTHING_BEHIND, opening
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root makes device nodes")
 
@@ -19,9 +19,6 @@ ALICE, BOB = 64201, 64202
 OPENS = os.makedev(1, 8)
 """A device that opens for real and that nobody has open: /dev/random."""
 NO_DRIVER = os.makedev(240, 12)
-
-CLOSED = os.strerror(errno.EACCES)
-NOTHING_BEHIND = os.strerror(errno.ENXIO)
 
 
 @pytest.fixture
@@ -43,27 +40,13 @@ def _pair(folder: Path, number: str, device: int) -> tuple[Path, Path]:
     return node, capability
 
 
-def _opening(node: Path, uid: int) -> str:
-    """What a user gets who opens the node: nothing, or the system's words."""
-    done = subprocess.run(
-        ["/usr/bin/head", "--bytes=0", node],
-        check=False,
-        user=uid,
-        group=uid,
-        extra_groups=[],
-        capture_output=True,
-        env={"LC_ALL": "C"},
-    )
-    return done.stderr.decode().strip().rpartition(": ")[2]
-
-
 def test_the_user_of_a_lease_opens_them_and_nobody_else(nodes: InstanceNodes) -> None:
     """By mode for the others; a node that may be opened has no driver behind it here."""
     (instance, _), (compute, _) = nodes.pairs
-    assert (_opening(instance, BOB), _opening(compute, BOB)) == ("", NOTHING_BEHIND)
+    assert (opening(instance, BOB), opening(compute, BOB)) == ("", NOTHING_BEHIND)
     nodes.give_to(ALICE)
-    assert (_opening(instance, ALICE), _opening(compute, ALICE)) == ("", NOTHING_BEHIND)
-    assert (_opening(instance, BOB), _opening(compute, BOB)) == (CLOSED, CLOSED)
+    assert (opening(instance, ALICE), opening(compute, ALICE)) == ("", NOTHING_BEHIND)
+    assert (opening(instance, BOB), opening(compute, BOB)) == (CLOSED, CLOSED)
 
 
 def test_closed_nodes_open_for_nobody_until_the_next_tenant(nodes: InstanceNodes) -> None:
@@ -71,11 +54,11 @@ def test_closed_nodes_open_for_nobody_until_the_next_tenant(nodes: InstanceNodes
     nodes.give_to(ALICE)
     nodes.close()
     for node, _ in nodes.pairs:
-        assert (_opening(node, ALICE), _opening(node, BOB)) == (CLOSED, CLOSED)
+        assert (opening(node, ALICE), opening(node, BOB)) == (CLOSED, CLOSED)
     nodes.give_to(BOB)
     for node, _ in nodes.pairs:
-        assert _opening(node, ALICE) == CLOSED
-    assert _opening(nodes.pairs[0][0], BOB) == ""
+        assert opening(node, ALICE) == CLOSED
+    assert opening(nodes.pairs[0][0], BOB) == ""
 
 
 def test_the_driver_may_not_set_them_back(nodes: InstanceNodes) -> None:
@@ -104,7 +87,7 @@ def test_an_open_descriptor_keeps_the_slice_from_being_handed_over(nodes: Instan
     with instance.open("rb"), pytest.raises(errors.InUse) as refused:
         nodes.give_to(ALICE)
     assert str(os.getpid()) in refused.value.situation
-    assert (_opening(instance, ALICE), _opening(compute, ALICE)) == (CLOSED, CLOSED)
+    assert (opening(instance, ALICE), opening(compute, ALICE)) == (CLOSED, CLOSED)
 
 
 def test_what_is_no_device_is_not_replaced(nodes: InstanceNodes) -> None:

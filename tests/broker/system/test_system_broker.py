@@ -16,10 +16,10 @@ import pytest
 
 from jupyter_mig.broker.system import configuration
 from jupyter_mig.errors import MalformedSpec
+from tests.broker.opening import CLOSED, NOTHING_BEHIND, opening
 from tests.broker.system.shared_node import ALICE, BOB, SERVICE, SharedNode
 
 SLICE = "1g.5gb"
-CLOSED, NOTHING_BEHIND = "Permission denied", "No such device or address"
 
 
 def _held(node: SharedNode, uid: int) -> subprocess.Popen[bytes]:
@@ -54,20 +54,6 @@ def _nodes(node: SharedNode) -> dict[Path, int]:
     return {each: each.stat().st_uid for each in found if os.minor(each.stat().st_rdev) > 2}
 
 
-def _opening(path: Path, uid: int) -> str:
-    """What a user gets who opens a node."""
-    done = subprocess.run(
-        ["/usr/bin/head", "--bytes=0", path],
-        check=False,
-        user=uid,
-        group=uid,
-        extra_groups=[],
-        capture_output=True,
-        env={"LC_ALL": "C"},
-    )
-    return done.stderr.decode().strip().rpartition(": ")[2]
-
-
 def test_who_speaks_to_users_is_not_root(node: SharedNode) -> None:
     """Root's process has no socket; the one that has is another user's."""
     service = pwd.getpwnam(SERVICE).pw_uid
@@ -85,7 +71,7 @@ def test_each_user_has_a_slice_that_no_other_can_open(node: SharedNode) -> None:
     assert sorted(nodes.values()) == [ALICE, ALICE, BOB, BOB]
     for path, owner in nodes.items():
         other = BOB if owner == ALICE else ALICE
-        assert (_opening(path, owner), _opening(path, other)) == (NOTHING_BEHIND, CLOSED)
+        assert (opening(path, owner), opening(path, other)) == (NOTHING_BEHIND, CLOSED)
     _ended(alices)
     _ended(bobs)
 
@@ -95,7 +81,7 @@ def test_the_next_tenant_gets_nodes_that_are_closed_to_the_last(node: SharedNode
     _ended(_held(node, ALICE))
     bobs = _held(node, BOB)
     for path in _nodes(node):
-        assert (_opening(path, ALICE), _opening(path, BOB)) == (CLOSED, NOTHING_BEHIND)
+        assert (opening(path, ALICE), opening(path, BOB)) == (CLOSED, NOTHING_BEHIND)
     _ended(bobs)
 
 
