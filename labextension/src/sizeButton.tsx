@@ -45,7 +45,7 @@ export class SizeButton extends ReactWidget {
       return <></>;
     }
     const target = this._sizing.switcher.targetOf(subject.kernelId);
-    const text = said(this._trans, subject, target);
+    const news = this._news(subject, target);
     return (
       <>
         <button
@@ -53,15 +53,15 @@ export class SizeButton extends ReactWidget {
           aria-haspopup="menu"
           aria-busy={target !== null}
           disabled={target !== null}
-          title={this._title()}
+          title={[news, this._title()].filter(each => each !== '').join('. ')}
           onClick={event => this._sizing.openMenu(this._subject(), event.currentTarget)}
         >
           <sliceIcon.react tag="span" className="jp-mig-Size-icon" />
-          <span>{text}</span>
+          <span className="jp-mig-Size-text">{said(this._trans, subject, target)}</span>
           <caretDownIcon.react tag="span" className="jp-mig-Size-icon" />
         </button>
         <span className="jp-mig-unseen" role="status">
-          {target === null ? '' : text}
+          {target === null ? '' : news}
         </span>
       </>
     );
@@ -71,6 +71,14 @@ export class SizeButton extends ReactWidget {
     const kernelId = this._context.session?.kernel?.id;
     const lease = kernelId === undefined ? null : this._model.leaseOf(kernelId);
     return inContext(this._context, lease);
+  }
+
+  /** What is under way; empty: nothing is. */
+  private _news({ lease }: ISubject, target: string | null): string {
+    if (target !== null) {
+      return this._trans.__('GPU: changing to %1', target);
+    }
+    return lease !== null && isWaiting(lease) ? this._trans.__('Waiting for %1', lease.size) : '';
   }
 
   private _title(): string {
@@ -87,15 +95,18 @@ export class SizeButton extends ReactWidget {
   }
 }
 
-function said(trans: TranslationBundle, subject: ISubject, target: string | null): string {
-  const { lease } = subject;
+/**
+ * Short, and as long in every state: JupyterLab measures an item of a toolbar once, at any time, and
+ * puts what was too long then out of sight for good.
+ */
+function said(trans: TranslationBundle, { lease }: ISubject, target: string | null): string {
   if (target !== null) {
-    return trans.__('GPU: changing to %1…', target);
+    return trans.__('changing…');
   }
   if (lease === null) {
     return trans.__('GPU: none');
   }
   return isWaiting(lease)
-    ? trans.__('GPU: waiting for %1', lease.size)
+    ? trans.__('GPU: waiting')
     : trans.__('GPU: %1', lease.slice?.profile ?? lease.size);
 }

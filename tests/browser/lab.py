@@ -118,12 +118,21 @@ class Lab:
 
     async def statusbar_picture(self, name: str) -> None:
         """Keep pictures of the status bar, light and dark."""
+        await self.in_both_themes(name, self.statusbar)
+
+    async def in_both_themes(self, name: str, part: Locator | None = None) -> None:
+        """Keep pictures of the page or of a part of it, if somebody wants pictures: dark, and light,
+        which it is afterwards. What slides in has done so.
+        """
+        if not os.environ.get(PICTURES):
+            return
+        await expect(self.page.locator(".Toastify--animate")).to_have_count(0)
         for theme in ("Dark", "Light"):
             await self.command("apputils:change-theme", {"theme": f"JupyterLab {theme}"})
             light = str(theme == "Light").lower()
             await expect(self.page.locator("body")).to_have_attribute("data-jp-theme-light", light)
             await expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
-            await self.part(self.statusbar, f"{name}-{theme}")
+            await _keep(part or self.page, f"{name}-{theme}")
 
     async def hide(self, *, hidden: bool) -> None:
         """Tell the page that its tab is hidden, or seen again. (A headless one always is seen.)"""
