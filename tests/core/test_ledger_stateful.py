@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,9 +18,10 @@ from jupyter_mig.core.leases import USABLE, Holder, Lease, LeaseState
 from jupyter_mig.core.ledger import Ledger
 from jupyter_mig.core.policy import Limits
 from jupyter_mig.core.rules import Rules
-from jupyter_mig.core.state import PlaceState, State
 from tests.core.another_rule import another_rule
+from tests.core.implied import implied
 from tests.core.nodes import A30, A100, RTX_PRO, gpu
+from tests.core.terms import HASTY, ORDINARY, POOLED
 from tests.core.world import UNKILLABLE, World, kernel
 
 SIZES = ["1g.5gb", "1g.10gb", "2g.10gb", "3g.20gb", "7g.40gb", "10gb+", "1g.6gb", "2g.12gb"]
@@ -41,42 +41,15 @@ LIMITS = st.sampled_from(
 )
 GPUS = st.sampled_from(["GPU-0", "GPU-1"])
 SELDOM = st.sampled_from([False] * 4 + [True])
-ORDINARY = Rules(names={"small": "1g.5gb"})
-HASTY = Rules(
-    names={"small": "1g.5gb"},
-    condemn_after=5.0,
-    condemn_failures=2,
-    create_attempts=2,
-    overtake=4.0,
-    remembered=3,
-    warm=60.0,
-)
 pytestmark = pytest.mark.timeout(600)  # half a minute on an idle machine
 HISTORIES = int(os.environ.get("JUPYTER_MIG_TEST_HISTORIES", "2000"))
-
-
-def implied(state: State) -> Iterator[tuple[type[actions.Action], str]]:
-    """The driver calls that must be under way, read off the state (theory of operation, 3)."""
-    for place in state.instances.values():
-        ours = place.ours and place.retry_at is None
-        if place.state is PlaceState.CREATING:
-            yield actions.CreateInstance, place.instance_id
-        elif place.state is PlaceState.CLAIMING:
-            yield actions.ClaimInstance, place.instance_id
-        elif place.state in (PlaceState.DESTROYING, PlaceState.CONDEMNED) and ours:
-            yield actions.DestroyInstance, place.instance_id
-        if place.asked:
-            yield actions.ObserveOccupants, place.instance_id
-    for uuid, each in state.gpus.items():
-        if not each.trusted and each.observe_at is None:
-            yield actions.ObserveGpu, uuid
 
 
 class Histories(RuleBasedStateMachine):
     """Three users, a node of several GPUs, a driver that may fail, a broker that may be killed."""
 
     @initialize(
-        terms=st.sampled_from([ORDINARY, HASTY]),
+        terms=st.sampled_from([ORDINARY, HASTY, POOLED]),
         static=st.booleans(),
         blind=SELDOM,
         node=st.integers(0, 2),
@@ -349,9 +322,11 @@ class Histories(RuleBasedStateMachine):
         completes it; or turns MIG off, or on again.
         """
         if what == "make":
-            self.outsider_makes(data.draw(st.sampled_from([0, 2, 4])), data.draw(st.booleans()))
+            real = self.world.create(Spec("GPU-0", 14, data.draw(st.sampled_from([0, 2, 4]))))
+            if real is not None and data.draw(st.booleans()):
+                self.world.half(real)
         elif what == "mode":
-            self.mig_mode(uuid)
+            self.world.turn_mig(uuid)
         elif self.world.real[uuid]:
             real = data.draw(st.sampled_from(self.world.real[uuid]))
             if what == "no":
@@ -360,18 +335,6 @@ class Histories(RuleBasedStateMachine):
                 self.world.half(real)
             elif not real.identity.whole:
                 real.identity = Identity(real.identity.gi_id, 0, f"MIG-new-{real.identity.gi_id}")
-
-    def outsider_makes(self, at: int, half: bool) -> None:
-        """An instance made by hand, perhaps without a compute instance yet."""
-        real = self.world.create(Spec("GPU-0", 14, at))
-        if real is not None and half:
-            self.world.half(real)
-
-    def mig_mode(self, uuid: str) -> None:
-        """MIG is turned off (instances go with it), or on again."""
-        each = self.world.gpus[uuid]
-        self.world.gpus[uuid] = gpu(each.index, each.geometry, mig_enabled=not each.mig_enabled)
-        self.world.real[uuid].clear()
 
     @precondition(lambda self: hasattr(self, "ledger"))
     @invariant()
@@ -402,7 +365,8 @@ class Histories(RuleBasedStateMachine):
         self.run_down()
         state = self.ledger.state
         assert not state.leases
-        assert not [p for p in state.instances.values() if p.ours]
+        assert not [p for p in state.instances.values() if p.ours and not p.pooled]
+        assert not state.pool_failures
         assert not state.parkings
         assert not state.served
         assert not self.world.locked

@@ -191,6 +191,12 @@ class World:
         """An instance loses its compute instance."""
         real.identity = Identity(real.identity.gi_id)
 
+    def turn_mig(self, uuid: str) -> None:
+        """MIG is turned off (instances go with it), or on again."""
+        gpu = self.gpus[uuid]
+        self.gpus[uuid] = msgspec.structs.replace(gpu, mig_enabled=not gpu.mig_enabled)
+        self.real[uuid].clear()
+
     def interrupt(self, uuid: str, *, done: bool, half: bool = False) -> None:
         """The broker is killed during the oldest call, which may have happened or not, or, if it
         was a creation, by half. All locks go with it.
