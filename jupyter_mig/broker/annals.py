@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import msgspec
 
@@ -122,6 +122,12 @@ class Annals:
             )
 
         self._todo.put(write)
+
+    def settle(self, seconds: float = 5.0) -> None:
+        """Wait until what has been said so far is written, or could not be. Blocks."""
+        done = Event()
+        self._todo.put(lambda _: done.set())
+        done.wait(seconds)
 
     def entries(self, since: float = 0.0, most: int = 10_000) -> list[Entry]:
         """The latest since then, the oldest first. Blocks."""

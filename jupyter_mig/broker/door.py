@@ -21,7 +21,8 @@ POST     /v1/leases/{id}/renewal       the kernel will be started again
 POST     /v1/leases/{id}/resize        keep room for another size
 =======  ============================  ===================================================
 
-A system broker may also listen on TCP, for containers and other machines: see :mod:`.remote`.
+What administrators may do is below ``/v1/admin``: see :mod:`.admin_routes`. A system broker may
+also listen on TCP, for containers and other machines: see :mod:`.remote`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ from tornado.netutil import bind_sockets, bind_unix_socket
 from tornado.web import Application, RequestHandler
 
 from jupyter_mig import errors
+from jupyter_mig.broker import admin_routes
+from jupyter_mig.broker.annals import Annals
 from jupyter_mig.broker.gauges import Gauges
 from jupyter_mig.broker.history_route import HistoryRoute
 from jupyter_mig.broker.keys import Keys
@@ -93,12 +96,22 @@ class _Server(HTTPServer):
 
 
 class Door:
-    """The open door. Construct it on the service's loop once the service has started."""
+    """The open door. Construct it on the service's loop once the service has started. Without
+    ``annals`` there are no administrators.
+    """
 
-    def __init__(self, service: Service, driver: HardwarePort, keys: Keys, audience: Local) -> None:
+    def __init__(
+        self,
+        service: Service,
+        driver: HardwarePort,
+        keys: Keys,
+        audience: Local,
+        annals: Annals | None = None,
+    ) -> None:
         self._service = service
         self._driver = driver
         self._keys = keys
+        self._annals = annals
         self._mode = audience.mode
         self._gauges = Gauges(service, driver)
         self._server = self._serving(audience)
@@ -124,6 +137,7 @@ class Door:
             (f"{_LEASE}/heartbeat", HeartbeatRoute, given),
             (f"{_LEASE}/renewal", RenewalRoute, given),
             (f"{_LEASE}/resize", ResizeRoute, given),
+            *admin_routes.rules(given, self._annals),
         ]
         application = Application(
             routes,

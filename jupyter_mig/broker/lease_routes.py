@@ -23,6 +23,7 @@ from jupyter_mig.broker.keys import Keys
 from jupyter_mig.broker.processes import Process
 from jupyter_mig.broker.routes import Audience, Route
 from jupyter_mig.broker.service import Service
+from jupyter_mig.broker.words import seen
 from jupyter_mig.core import actions, events, queries
 from jupyter_mig.core.leases import USABLE, Holder, Lease, LeaseState
 from jupyter_mig.nvml.port import HardwarePort, Mirror
@@ -105,7 +106,7 @@ class _LeaseRoute(Route):
                 # Each heartbeat is for one lease: it ends with that.
                 requester=new_heartbeat() if is_heartbeat(asker) else asker,
                 size=request.size,
-                label=request.label,
+                label=seen(request.label),
                 patience_seconds=request.patience_seconds,
                 instead_of=request.instead_of,
                 limits=limits,

@@ -47,6 +47,27 @@ def _real_uid(status: str) -> int:
     return int(line.split()[1])
 
 
+def is_contained(pid: int) -> bool:
+    """Whether a process has a pid namespace below ours; also if that cannot be told any more."""
+    try:
+        status = (PROC / str(pid) / "status").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    pids = next((line for line in status.splitlines() if line.startswith("NSpid:")), "")
+    return len(pids.split()) != 2
+
+
+def variable(pid: int, name: str) -> str | None:
+    """A variable of the environment that a process was started with, as far as we may look."""
+    try:
+        environ = (PROC / str(pid) / "environ").read_bytes()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
+    mark = f"{name}=".encode()
+    found = (line[len(mark) :] for line in environ.split(b"\0") if line.startswith(mark))
+    return next((value.decode(errors="replace") for value in found), None)
+
+
 def end(process: Process, *, gently: bool) -> None:
     """Ask that very process to end, or make it; one that has its pid by now is left alone, and
     one that is gone is fine.

@@ -59,7 +59,8 @@ class Broker(msgspec.Struct, frozen=True):
         require_pidfd()
         _allow_many_files()
         async with self._service() as service:
-            door = Door(service, self.driver, Keys.kept_in(self.premises.keys), self.audience)
+            keys = Keys.kept_in(self.premises.keys)
+            door = Door(service, self.driver, keys, self.audience, self.annals)
             door.open(self.premises.socket)
             if self.remote is not None:
                 door.open_remotely(self.remote)

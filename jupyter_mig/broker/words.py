@@ -8,6 +8,13 @@ from __future__ import annotations
 _UNWANTED = str.maketrans("", "", "`'\"%")
 
 
+def seen(text: str) -> str:
+    """A user's text without what could move a cursor or turn a line around: names of notebooks,
+    reasons. They are shown in terminals, pages and logs, of others, too.
+    """
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def plain(text: str, longest: int = 60) -> str:
     """A user's text as part of a line."""
     line = " ".join(text.translate(_UNWANTED).split())

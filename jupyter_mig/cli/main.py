@@ -11,6 +11,7 @@ from typing import Protocol
 from jupyter_mig import __version__
 from jupyter_mig.cli import (
     acceptance,
+    admin,
     batch,
     broker,
     completion,
@@ -55,6 +56,7 @@ VERBS: Mapping[str, Verb] = {
     "doctor": doctor,
     "acceptance": acceptance,
     "broker": broker,
+    "admin": admin,
     "completion": completion,
     "demo": demo,
 }

@@ -116,6 +116,14 @@ class Warden(Protocol):
 
 
 @runtime_checkable
+class Registrar(Protocol):
+    """Hardware that destroys no instance which it has not made itself, unless told."""
+
+    def own(self, gpu_uuid: str, identity: Identity) -> None:
+        """Treat the instance as one of its own. Raises NotFound if it is not there."""
+
+
+@runtime_checkable
 class Mirror(Protocol):
     """Hardware that is simulated, so that no kernel can use it: it shows what processes do."""
 

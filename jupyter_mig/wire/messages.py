@@ -21,7 +21,10 @@ def understands(protocol: int) -> bool:
     return abs(protocol - PROTOCOL) <= 1
 
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Name = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z")
+]
+"""No control characters: names are shown in terminals."""
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 LeaseStateName = Literal[

@@ -48,6 +48,10 @@ class HelpedDriver:
         """Destroy an instance; gone already is fine."""
         self._hands.ask(verbs.Destroy(self._place(gpu_uuid), identity.gi_id), verbs.Done)
 
+    def own(self, gpu_uuid: str, identity: Identity) -> None:
+        """Have the helper take the instance for one that it has made."""
+        self._hands.ask(verbs.Own(self._place(gpu_uuid), identity.gi_id), verbs.Done)
+
     def protect(self, gpu_uuid: str, identity: Identity, uid: int) -> None:
         """Let one user open the instance's device nodes, and nobody else."""
         self._hands.ask(verbs.Protect(self._place(gpu_uuid), identity.gi_id, uid), verbs.Done)

@@ -65,6 +65,8 @@ class Helper:
         match verb:
             case verbs.Destroy():
                 self._destroy(uuid, verb.gi_id)
+            case verbs.Own():
+                self._own(uuid, verb.gi_id)
             case verbs.Protect():
                 self._nodes(uuid, verb.gi_id).give_to(verb.uid)
             case verbs.Unprotect():
@@ -107,6 +109,10 @@ class Helper:
             self._driver.destroy(uuid, identity)
         self._register.remove(uuid, gi_id)
 
+    def _own(self, uuid: str, gi_id: int) -> None:
+        self._there(uuid, gi_id)
+        self._register.add(uuid, gi_id)
+
     def _find(self, uuid: str, gi_id: int) -> Identity | None:
         for instance in self._driver.instances(uuid):
             if instance.identity.gi_id == gi_id:
@@ -123,10 +129,12 @@ class Helper:
         return InstanceNodes(self._driver.described_nodes(uuid, self._there(uuid, gi_id)))
 
     def _kill(self, uuid: str, verb: verbs.Kill) -> None:
-        if verb.pid not in self._occupants(uuid, self._there(uuid, verb.gi_id)):
+        identity = self._there(uuid, verb.gi_id)
+        if verb.pid not in self._occupants(uuid, identity) and not _is_meant(verb.pid, identity):
             raise errors.NotFound(
                 f"Process {verb.pid} is not on GPU instance {verb.gi_id}",
-                situation="NVML does not list it there, and it has none of the nodes open.",
+                situation="NVML does not list it there, it has none of the nodes open, and it was"
+                " not started for it.",
                 code=6,
             )
         process = processes.find(verb.pid)
@@ -146,6 +154,12 @@ class Helper:
             )
             for each in self._driver.instances(uuid)
         )
+
+
+def _is_meant(pid: int, identity: Identity) -> bool:
+    """Whether a process was started for the instance: it may begin to use it at any moment."""
+    given = processes.variable(pid, "CUDA_VISIBLE_DEVICES")
+    return given is not None and given == identity.mig_uuid
 
 
 def _failed(error: errors.JupyterMigError) -> verbs.Failed:

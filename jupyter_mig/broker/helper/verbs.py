@@ -49,6 +49,13 @@ class Destroy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True)
     gi_id: Number
 
 
+class Own(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """Take the instance for one that this helper has made: an administrator wants it to go."""
+
+    gpu: Number
+    gi_id: Number
+
+
 class Protect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     """Let one user open the instance's device nodes, and nobody else."""
 
@@ -74,7 +81,7 @@ class Kill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     gently: bool
 
 
-OfInstance: TypeAlias = Destroy | Protect | Unprotect | Kill
+OfInstance: TypeAlias = Destroy | Own | Protect | Unprotect | Kill
 """Verbs about an instance that is there."""
 
 Verb: TypeAlias = Describe | Observe | Look | Create | OfInstance

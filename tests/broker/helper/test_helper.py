@@ -112,6 +112,18 @@ def test_it_destroys_nothing_that_it_has_not_made(root: Root) -> None:
     assert len(root.driver.instances(uuid)) == 1
 
 
+def test_an_administrator_can_have_it_destroy_what_others_made(root: Root) -> None:
+    """It is told that the instance is its own first; one that is not there it does not take."""
+    uuid = root.uuids[0]
+    others = root.driver.create(Spec(uuid, ONE_G, 0))
+    with root.helped() as driver:
+        driver.own(uuid, others)
+        driver.destroy(uuid, others)
+        assert root.driver.instances(uuid) == ()
+        with pytest.raises(errors.NotFound):
+            driver.own(uuid, others)
+
+
 def test_a_new_helper_knows_what_the_one_before_has_made(root: Root) -> None:
     """It is updated and restarted while kernels run."""
     uuid = root.uuids[0]
@@ -182,12 +194,27 @@ def test_who_has_a_node_open_is_seen_and_can_be_ended(root: Root) -> None:
 
 
 def test_it_ends_nobody_who_is_not_on_the_instance(root: Root) -> None:
-    """Being told to is not enough: NVML must list the process there."""
+    """Being told to is not enough: it must be there, or have been started for it."""
     uuid = root.uuids[0]
     made = root.driver.create(Spec(uuid, ONE_G, 0))
     outcome = root.helper().do(verbs.Kill(0, made.gi_id, os.getpid(), 0, gently=False))
     assert isinstance(outcome, verbs.Failed)
     assert f"Process {os.getpid()} is not on" in outcome.message
+
+
+def test_it_ends_who_was_started_for_the_instance(root: Root) -> None:
+    """He could begin to compute at any moment; one started for another instance is left alone."""
+    uuid = root.uuids[0]
+    made, other = (root.driver.create(Spec(uuid, ONE_G, start)) for start in (0, 1))
+    environ = {"CUDA_VISIBLE_DEVICES": made.mig_uuid or ""}
+    with subprocess.Popen(["/bin/sleep", "60"], env=environ) as started, root.helped() as driver:
+        process = processes.find(started.pid)
+        assert process is not None
+        who = (process.pid, process.started_ticks)
+        with pytest.raises(errors.NotFound, match="was not started for it"):
+            driver.end(uuid, other, *who, gently=True)
+        driver.end(uuid, made, *who, gently=True)
+        assert started.wait(10) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -91,7 +92,7 @@ class SharedNode:
         )
         log.close()
         give_up_at = time.monotonic() + PATIENCE_SECONDS
-        while not self.socket.exists():
+        while not _listens(self.socket):
             assert self._broker.poll() is None, self.said()
             assert time.monotonic() < give_up_at, self.said()
             time.sleep(0.02)
@@ -145,6 +146,12 @@ class SharedNode:
             "JUPYTER_MIG_SYSTEM": str(self.configuration),
             "PYTHONPATH": os.pathsep.join((str(ROOT), sysconfig.get_path("purelib"))),
         }
+
+
+def _listens(path: Path) -> bool:
+    """Whether somebody would hear a knock: a socket is there before that."""
+    with socket.socket(socket.AF_UNIX) as knock:
+        return knock.connect_ex(str(path)) == 0
 
 
 @contextmanager

@@ -1,0 +1,76 @@
+"""What administrators are shown: everybody's leases, orphans, and what the annals hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import msgspec
+
+from jupyter_mig.broker.accounts import Accounts
+from jupyter_mig.broker.annals import Entry, Interval
+from jupyter_mig.core.leases import Lease
+from jupyter_mig.core.state import Place, State
+from jupyter_mig.wire.administration import AnyLeaseView, AuditView, IntervalView, OrphanView
+
+
+class Names:
+    """The names of users, looked up all at once."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def of(self, uids: Iterable[int | None]) -> dict[int | None, str]:
+        """A name for each; empty for those without an account, and for nobody."""
+        known = sorted({uid for uid in uids if uid is not None})
+        found = await asyncio.gather(*(self._accounts.of(uid) for uid in known))
+        return {None: "", **{uid: each.name for uid, each in zip(known, found, strict=True)}}
+
+
+def lease_view(state: State, lease: Lease, user: str, now: float) -> AnyLeaseView:
+    """One lease of anybody's; ``now`` is on the ledger's clock, in seconds."""
+    place = state.place_of(lease)
+    gpu = state.gpus.get(place.spec.gpu_uuid) if place is not None else None
+    return AnyLeaseView(
+        lease_id=lease.lease_id,
+        user=user,
+        uid=lease.owner,
+        label=lease.label,
+        state=lease.state.value,
+        size=lease.size,
+        profile=place.profile_name if place is not None else "",
+        mig_uuid=_mig_uuid(place) if place is not None else "",
+        gpu_uuid=place.spec.gpu_uuid if place is not None else "",
+        gpu_index=gpu.gpu.index if gpu is not None else None,
+        kernel_pid=lease.kernel_pid,
+        held_seconds=0.0 if lease.granted_at is None else max(now - lease.granted_at, 0.0),
+    )
+
+
+def orphan_view(state: State, place: Place) -> OrphanView:
+    """One orphan."""
+    return OrphanView(
+        instance_id=place.instance_id,
+        state=place.state.value,  # type: ignore[arg-type]  # those that are ours alone are none
+        profile=place.profile_name,
+        gpu_uuid=place.spec.gpu_uuid,
+        gpu_index=state.gpus[place.spec.gpu_uuid].gpu.index,
+        gi_id=place.identity.gi_id if place.identity is not None else None,
+        start=place.spec.start,
+        mig_uuid=_mig_uuid(place),
+    )
+
+
+def audit_view(entry: Entry, names: dict[int | None, str]) -> AuditView:
+    """One entry, with names."""
+    given = msgspec.structs.asdict(entry)
+    return AuditView(user=names[entry.uid], by=names[entry.by_uid], **given)
+
+
+def interval_view(interval: Interval, names: dict[int | None, str]) -> IntervalView:
+    """One interval, with a name."""
+    return IntervalView(user=names[interval.uid], **msgspec.structs.asdict(interval))
+
+
+def _mig_uuid(place: Place) -> str:
+    return (place.identity.mig_uuid or "") if place.identity is not None else ""

@@ -1,0 +1,94 @@
+"""What travels through the part of the broker's door that is for administrators: ``/v1/admin``.
+
+Points in time are Unix time, in seconds: they are compared with what others have recorded.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from jupyter_mig.wire.messages import LeaseStateName
+
+Reason = Annotated[str, msgspec.Meta(max_length=500)]
+
+
+class RevokeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``DELETE /v1/admin/leases/{id}``: take it away; ``reason`` is shown to its owner."""
+
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+
+
+class ActRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``POST`` and ``DELETE /v1/admin/gpus/{uuid}/drain``, ``POST /v1/admin/orphans/{id}/adopt``
+    and ``…/destroy``: why, for the audit log.
+    """
+
+    reason: Reason = ""
+
+
+class AnyLeaseView(msgspec.Struct, frozen=True):
+    """A lease as administrators see it. ``user`` is the name of ``uid``, empty if it has none.
+    ``profile`` and the UUIDs are empty while it has no slice.
+    """
+
+    lease_id: str
+    user: str
+    uid: int
+    label: str
+    state: LeaseStateName
+    size: str
+    profile: str
+    mig_uuid: str
+    gpu_uuid: str
+    gpu_index: int | None
+    kernel_pid: int | None
+    held_seconds: float
+
+
+class OrphanView(msgspec.Struct, frozen=True):
+    """An instance on a GPU that the broker cuts, and that it did not make as far as it knows.
+
+    ``outside``: nobody is given it. Once adopted it is idle or held.
+    """
+
+    instance_id: str
+    state: Literal["outside", "idle", "claiming", "held", "unresolved", "destroying", "condemned"]
+    profile: str
+    gpu_uuid: str
+    gpu_index: int
+    gi_id: int | None
+    start: int | None
+    mig_uuid: str
+
+
+class AuditView(msgspec.Struct, frozen=True):
+    """One thing that happened. ``by`` and ``by_uid`` are who did it, if not the owner."""
+
+    at: float
+    what: str
+    user: str = ""
+    uid: int | None = None
+    lease: str = ""
+    size: str = ""
+    label: str = ""
+    mig_uuid: str = ""
+    gpu_uuid: str = ""
+    reason: str = ""
+    by: str = ""
+    by_uid: int | None = None
+
+
+class IntervalView(msgspec.Struct, frozen=True):
+    """A slice that was a lease's from ``since`` to ``until``; None: it still is."""
+
+    lease: str
+    user: str
+    uid: int
+    size: str
+    mig_uuid: str
+    gpu_uuid: str
+    since: float
+    until: float | None
+    reason: str | None
