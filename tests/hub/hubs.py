@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -51,7 +52,12 @@ class Hub:
         config.mkdir(parents=True)
         shipped = ROOT / "jupyter_mig" / "etc" / "jupyter_mig.json"
         (config / "jupyter_mig.json").write_text(shipped.read_text())
-        environ = {**node.environ(), "JUPYTER_CONFIG_PATH": str(config.parent), **environment}
+        environ = {
+            **node.environ(),
+            "JUPYTER_CONFIG_PATH": str(config.parent),
+            **_jupyterlab(self.directory, config),
+            **environment,
+        }
         python = interpreter()
         (self.directory / "jupyterhub_config.py").write_text(
             f"""
@@ -64,6 +70,8 @@ c.JupyterHub.authenticator_class = "dummy"
 c.Authenticator.allow_all = True
 c.JupyterHub.spawner_class = "jupyterhub.spawner.LocalProcessSpawner"
 c.Spawner.cmd = [{python!r}, "-m", "jupyterhub.singleuser"]
+c.Spawner.default_url = "/lab"
+c.Spawner.args = ["--LabApp.expose_app_in_browser=True"]
 c.Spawner.environment = {environ!r}
 c.Spawner.http_timeout = c.Spawner.start_timeout = {PATIENCE_SECONDS}
 c.LocalProcessSpawner.shell_cmd = ["bash", "-c"]
@@ -237,6 +245,19 @@ def _unix_users(count: int) -> Iterator[tuple[str, ...]]:
         for name in names:
             subprocess.run(["pkill", "-KILL", "-u", name], check=False)
             subprocess.run(["userdel", "--force", "--remove", name], check=False)
+
+
+def _jupyterlab(directory: Path, config: Path) -> dict[str, str]:
+    """JupyterLab with our extension as built from this tree, switched on for everybody."""
+    switch = {"ServerApp": {"jpserver_extensions": {"jupyterlab": True}}}
+    (config / "jupyterlab.json").write_text(json.dumps(switch))
+    extensions = directory / "share" / "labextensions"
+    extensions.mkdir(parents=True)
+    (extensions / "jupyter-mig").symlink_to(ROOT / "jupyter_mig" / "labextension")
+    return {
+        "JUPYTER_PATH": str(extensions.parent),
+        "JUPYTERLAB_DIR": str(Path(sysconfig.get_path("data"), "share", "jupyter", "lab")),
+    }
 
 
 def _proxy_command() -> list[str]:
