@@ -309,6 +309,8 @@ def _name(lease: LeaseView) -> str:
 
 
 def _ordinal(place: int) -> str:
+    if place == 1:
+        return "next"
     teen = place % 100 in (11, 12, 13)
     return f"{place}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(place % 10, 'th')}"
 

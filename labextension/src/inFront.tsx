@@ -23,7 +23,7 @@ export function InFront(props: IParts & { lease: ILease | null; name: string }):
       </div>
       {lease === null ? (
         <p className="jp-mig-soft">
-          {trans.__('Its kernel has no GPU. Pick one with a size in the kernel picker.')}
+          {trans.__('It has no GPU. The button in its toolbar gets it one.')}
         </p>
       ) : isWaiting(lease) ? (
         <Waiting {...props} lease={lease} />

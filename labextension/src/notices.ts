@@ -1,5 +1,7 @@
 /** What is shown of the server's news, and how. */
+import { isWaiting } from './model.js';
 import type { INews, Kind } from './news.js';
+import type { ILease } from './views.js';
 
 export type Action = 'go' | 'change-size' | 'use-smaller' | 'cancel' | 'restart' | 'shut-down';
 
@@ -18,6 +20,20 @@ export function noticeOf(news: INews): INotice {
   const { topic, ...looks } = LOOKS[news.kind];
   // What was refused at once has no lease.
   return { ...looks, key: `${topic} ${news.leaseId || news.kernelId}`, text: textOf(news), news };
+}
+
+/** Whether it is past: the wait has ended, or the slice that it speaks of is given back. */
+export function isPast({ kind, leaseId }: INews, leases: readonly ILease[]): boolean {
+  const lease = leases.find(each => each.leaseId === leaseId);
+  switch (kind) {
+    case 'waiting':
+      return lease === undefined || !isWaiting(lease);
+    case 'nearly-full':
+    case 'idle':
+      return lease === undefined;
+    default:
+      return false;
+  }
 }
 
 const BRIEF_MS = 8_000;

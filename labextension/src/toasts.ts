@@ -2,6 +2,7 @@ import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { Action, INotice } from './notices.js';
+import { isPast } from './notices.js';
 import type { Kernels } from './kernels.js';
 import type { Model } from './model.js';
 import type { INews } from './news.js';
@@ -14,7 +15,9 @@ export class Toasts {
     private readonly _kernels: Kernels,
     private readonly _sizing: Sizing | null,
     private readonly _trans: TranslationBundle
-  ) {}
+  ) {
+    _model.changed.connect(() => this._closePast());
+  }
 
   /** In place of the one before it about the same thing, if that is still there. */
   show(notice: INotice): void {
@@ -22,13 +25,25 @@ export class Toasts {
       autoClose: notice.milliseconds,
       actions: notice.actions.flatMap(action => this._button(action, notice.news) ?? [])
     };
-    const id = this._ids.get(notice.key);
-    if (id !== undefined && Notification.manager.has(id)) {
+    this._forgetThoseGone();
+    const id = this._shown.get(notice.key)?.id;
+    if (id !== undefined) {
       Notification.update({ id, message: notice.text, type: notice.type, ...options });
-      return;
+    }
+    this._shown.set(notice.key, {
+      id: id ?? Notification.emit(notice.text, notice.type, options),
+      news: notice.news
+    });
+  }
+
+  /** Nobody should read of a wait that was called off, nor be asked to do something about it. */
+  private _closePast(): void {
+    for (const { id, news } of this._shown.values()) {
+      if (isPast(news, this._model.leases)) {
+        Notification.dismiss(id);
+      }
     }
     this._forgetThoseGone();
-    this._ids.set(notice.key, Notification.emit(notice.text, notice.type, options));
   }
 
   /** null: it cannot be done to this one. */
@@ -77,12 +92,12 @@ export class Toasts {
   }
 
   private _forgetThoseGone(): void {
-    for (const [key, id] of this._ids) {
+    for (const [key, { id }] of this._shown) {
       if (!Notification.manager.has(id)) {
-        this._ids.delete(key);
+        this._shown.delete(key);
       }
     }
   }
 
-  private readonly _ids = new Map<string, string>();
+  private readonly _shown = new Map<string, { readonly id: string; readonly news: INews }>();
 }

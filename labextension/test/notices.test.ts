@@ -3,7 +3,8 @@ import { test } from 'node:test';
 
 import type { INews, Kind } from '../src/news.js';
 import { KINDS, newsIn } from '../src/news.js';
-import { noticeOf } from '../src/notices.js';
+import { isPast, noticeOf } from '../src/notices.js';
+import { lease } from './views.js';
 
 function news(kind: Kind, parts: Partial<INews> = {}): INews {
   return {
@@ -39,6 +40,16 @@ test('two kernels that were refused at once have two notices', () => {
 
 test('what is lost is said until somebody has read it', () => {
   assert.equal(noticeOf(news('lost')).milliseconds, false);
+});
+
+test('what is past is not shown any longer; how something ended is', () => {
+  const waiting = lease({ leaseId: 'l1', state: 'waiting' });
+  const bound = lease({ leaseId: 'l1', state: 'bound' });
+  const past = (...leases: (typeof bound)[]): Kind[] =>
+    KINDS.filter(kind => isPast(news(kind), leases));
+  assert.deepEqual(past(waiting), []);
+  assert.deepEqual(past(bound), ['waiting']);
+  assert.deepEqual(past(lease({ leaseId: 'l2' })), ['waiting', 'nearly-full', 'idle']);
 });
 
 test('the next step is said where there is room for it', () => {

@@ -121,8 +121,8 @@ class Lab:
         await self.in_both_themes(name, self.statusbar)
 
     async def in_both_themes(self, name: str, part: Locator | None = None) -> None:
-        """Keep pictures of the page or of a part of it, if somebody wants pictures: dark, then light.
-        What slides in has done so.
+        """Keep pictures of the page or of a part, if somebody wants pictures: dark, then light. By
+        then what slides in has done so.
         """
         if not os.environ.get(PICTURES):
             return

@@ -79,6 +79,7 @@ async def _change(page: Lab) -> None:
     await page.run_cell(WHERE)
     await expect(page.output.last).to_have_text(await _my_slice(page, "2g.10gb"))
     await expect(page.slice).to_contain_text("of 9.6 GiB")
+    await expect(_notice(page, "Untitled.ipynb uses 4.")).to_have_count(0)
     await page.in_both_themes("tour-6-changed")
 
 
@@ -99,6 +100,7 @@ async def _think_better_of_it(page: Lab) -> None:
     await expect(page.slice).to_contain_text("no slice", timeout=AT_ONCE_MS)
     await expect(page.panel).to_contain_text("Nobody waits.")
     assert [lease.label for lease in await page.user.leases()] == ["Untitled.ipynb"]
+    await expect(_notice(page, "Untitled1.ipynb waits")).to_have_count(0)
     await page.in_both_themes("tour-8-cancelled")
 
 

@@ -209,7 +209,7 @@ def test_whatever_happens(steps: list[tuple[Any, ...]]) -> None:
 @pytest.mark.parametrize("place", [1, 2, 3, 4, 11, 12, 13, 21, 112])
 def test_places_are_spelled(place: int) -> None:
     """As people write them."""
-    spelled = {1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 21: "21st", 112: "112th"}
+    spelled = {1: "next", 2: "2nd", 3: "3rd", 4: "4th", 21: "21st", 112: "112th"}
     moment = Moment(9, (KernelNow("kernel", waiting_since=0.0),), (lease("waiting", place=place),))
     (item,) = told(moment)
     assert f"{spelled.get(place, f'{place}th')} in line" in item.message
