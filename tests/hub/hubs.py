@@ -24,6 +24,9 @@ from tornado.websocket import websocket_connect
 from tests.broker.system.shared_node import SharedNode, interpreter, shared_node
 from tests.server.servers import Reply, execute, until
 
+ADMIN = "boss"
+"""An administrator of the Hub, who is no user of the node."""
+
 MEANT_FOR_THE_BROKER = "access:services!service=jupyter-mig"
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +47,18 @@ class Hub:
         self.token = secrets.token_hex()
         self.directory = node.directory / "hub"
         self.directory.mkdir(mode=0o755)
-        self.port, proxy_port = _free_ports(2)
+        self.port, proxy_port, page_port = _free_ports(3)
+        self.page = "services/jupyter-mig/"
+        page = {
+            "name": "jupyter-mig",
+            "url": f"http://127.0.0.1:{page_port}",
+            "command": [sys.executable, "-m", "jupyter_mig.hub"],
+            "environment": {
+                "JUPYTER_MIG_SYSTEM": str(node.configuration),
+                "PYTHONPATH": str(ROOT),
+            },
+            "oauth_no_confirm": True,
+        }
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
         # The server extension, as installing the package would switch it on for everybody.
@@ -68,6 +82,7 @@ c.ConfigurableHTTPProxy.command = {_proxy_command()!r}
 c.JupyterHub.cleanup_servers = False
 c.JupyterHub.authenticator_class = "dummy"
 c.Authenticator.allow_all = True
+c.Authenticator.admin_users = {{{ADMIN!r}}}
 c.JupyterHub.spawner_class = "jupyterhub.spawner.LocalProcessSpawner"
 c.Spawner.cmd = [{python!r}, "-m", "jupyterhub.singleuser"]
 c.Spawner.default_url = "/lab"
@@ -82,7 +97,7 @@ c.Spawner.server_token_scopes = [
 ]
 c.JupyterHub.services = [
     {{"name": "tests", "api_token": {self.token!r}}},
-    {{"name": "jupyter-mig"}},
+    {page!r},
 ]
 c.JupyterHub.load_roles = [
     {{"name": "user", "scopes": ["self", {MEANT_FOR_THE_BROKER!r}]}},

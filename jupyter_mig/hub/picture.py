@@ -1,0 +1,98 @@
+"""The page as HTML: who holds what, who waits, and what is free. No script, nothing to click."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import msgspec
+
+from jupyter_mig.wire.administration import AnyLeaseView
+from jupyter_mig.wire.messages import NodeView
+
+REFRESH_SECONDS = 10
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem;
+  color-scheme: light dark; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8884; }
+"""
+
+_WAITING = "waiting"
+
+
+class Reader(msgspec.Struct, frozen=True):
+    """Who looks: a user of the Hub, who sees his own, or an administrator, who sees all."""
+
+    name: str
+    admin: bool
+
+    def sees(self, lease: AnyLeaseView) -> bool:
+        """Whether a lease is his to see. One whose owner has no name is for administrators."""
+        return self.admin or lease.user == self.name != ""
+
+
+def page(reader: Reader, node: NodeView, leases: Sequence[AnyLeaseView]) -> str:
+    """The whole page. ``leases`` are everybody's, the oldest first."""
+    seen = [lease for lease in leases if reader.sees(lease)]
+    held = [lease for lease in seen if lease.state != _WAITING]
+    waiting = [lease for lease in seen if lease.state == _WAITING]
+    everybodys = sum(lease.state == _WAITING for lease in leases)
+    whose = "All" if reader.admin else "Your"
+    simulated = " (simulated)" if node.simulated else ""
+    return document(
+        f"<h1>GPU slices{simulated}</h1>",
+        f"<h2>{whose} slices</h2>",
+        _table(("user", "notebook", "slice", "GPU", "held for", "state"), map(_held, held)),
+        f"<h2>{whose} requests in line</h2>",
+        _table(("user", "notebook", "size"), map(_waits, waiting)),
+        f"<p>{everybodys} in line on this node, of all users.</p>",
+        "<h2>Free now</h2>",
+        _table(
+            ("size", "free", "fit on an empty node"),
+            ((size.size, str(size.free), str(size.total)) for size in node.sizes),
+        ),
+    )
+
+
+def trouble(lines: str) -> str:
+    """A page that says what is wrong."""
+    return document(
+        "<h1>GPU slices</h1>", *(f"<p>{escape(line)}</p>" for line in lines.split("\n"))
+    )
+
+
+def document(*parts: str) -> str:
+    """HTML around parts that are HTML."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">'
+        f"<title>GPU slices</title><style>{_STYLE}</style></head><body>"
+        + "".join(parts)
+        + "</body></html>"
+    )
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    if not body:
+        return "<p>None.</p>"
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _held(lease: AnyLeaseView) -> tuple[str, ...]:
+    gpu = "" if lease.gpu_index is None else str(lease.gpu_index)
+    minutes = f"{lease.held_seconds / 60:.0f} min"
+    return (_user(lease), lease.label, lease.profile or lease.size, gpu, minutes, lease.state)
+
+
+def _waits(lease: AnyLeaseView) -> tuple[str, ...]:
+    return (_user(lease), lease.label, lease.size)
+
+
+def _user(lease: AnyLeaseView) -> str:
+    return lease.user or f"uid {lease.uid}"

@@ -1,0 +1,73 @@
+"""The page of slices, as a service of a real JupyterHub."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
+
+from jupyter_mig.hub.picture import Reader
+from jupyter_mig.hub.service import reader_of
+from tests.broker.system.shared_node import lacking
+from tests.browser.lab import chromium
+from tests.hub.hubs import ADMIN, Hub, User, hub
+from tests.server.servers import until
+
+KERNEL = "python3-mig-1g.5gb"
+
+
+async def _page(one: Hub, token: str) -> HTTPResponse:
+    return await AsyncHTTPClient().fetch(
+        HTTPRequest(
+            f"{one.url}/{one.page}",
+            headers={"Authorization": f"token {token}"} if token else {},
+            follow_redirects=False,
+        ),
+        raise_error=False,
+    )
+
+
+async def _holds(user: User) -> None:
+    await user.start(KERNEL, f"of-{user.name}.ipynb")
+
+    async def bound() -> bool:
+        return any(lease["state"] == "bound" for lease in await user.leases())
+
+    await until(bound, f"for the kernel of {user.name}")
+
+
+def test_a_service_is_nobody() -> None:
+    """Though it be called like a user, or be an administrator."""
+    assert reader_of({"kind": "service", "name": "alice", "admin": True}) == Reader("", admin=False)
+    assert reader_of({"kind": "user", "name": "alice"}) == Reader("alice", admin=False)
+    assert reader_of({"kind": "user", "name": "b", "admin": True}) == Reader("b", admin=True)
+
+
+@pytest.mark.skipif(bool(lacking()), reason=lacking())
+async def test_each_sees_his_own_and_an_administrator_sees_all() -> None:
+    """In Chromium after the Hub's login; and by token, where a stranger's is led to the login."""
+    async with hub(2) as one:
+        alice, bob = [await one.login(name) for name in one.users]
+        for user in (alice, bob):
+            await _holds(user)
+
+        async with chromium() as page:
+            await page.goto(f"{one.url}/{one.page}")
+            await page.get_by_label("Username").fill(alice.name)
+            await page.get_by_label("Password").fill("any")
+            await page.get_by_role("button", name="Sign in").click()
+            await expect(page.get_by_role("heading", name="Your slices")).to_be_visible()
+            await expect(page.locator("body")).to_contain_text(f"of-{alice.name}.ipynb")
+            await expect(page.locator("body")).not_to_contain_text(bob.name)
+
+        mine = await _page(one, bob.token)
+        assert f"of-{bob.name}.ipynb" in mine.body.decode()
+        assert alice.name not in mine.body.decode()
+        assert "script" not in mine.headers["Content-Security-Policy"]
+        for token in ("", "made-up"):
+            assert (await _page(one, token)).code in (302, 403)
+
+        token = (await one.ask("POST", f"hub/api/users/{ADMIN}/tokens", {})).body["token"]
+        everything = (await _page(one, token)).body.decode()
+        assert "All slices" in everything
+        assert all(f"of-{user.name}.ipynb" in everything for user in (alice, bob))
