@@ -11,6 +11,7 @@
     │   ├── NoRoom                  every place of that size is taken
     │   ├── NotAllowed              a rule of this node does not allow it at all
     │   ├── OverQuota               you hold as much as a rule of this node allows
+    │   ├── TooMany                 so many connections or requests of one user are too many
     │   ├── OutOfPatience           waited as long as it was told to
     │   ├── Cancelled               somebody took the request back
     │   ├── UnknownLease            no such lease, or not yours
@@ -109,6 +110,12 @@ class OverQuota(Refused):
     """You hold as much as a rule of this node's administrator allows."""
 
     kind, status = "over-quota", 409
+
+
+class TooMany(Refused):
+    """One user has more connections or requests at the broker than others' share allows."""
+
+    kind, status = "too-many", 429
 
 
 class OutOfPatience(Refused):

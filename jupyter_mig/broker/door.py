@@ -32,6 +32,7 @@ import socket
 import ssl
 from pathlib import Path
 
+from tornado.http1connection import HTTP1ServerConnection
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets, bind_unix_socket
@@ -40,6 +41,7 @@ from tornado.web import Application, RequestHandler
 from jupyter_mig import errors
 from jupyter_mig.broker import admin_routes
 from jupyter_mig.broker.annals import Annals
+from jupyter_mig.broker.crowd import Crowd
 from jupyter_mig.broker.gauges import Gauges
 from jupyter_mig.broker.history_route import HistoryRoute
 from jupyter_mig.broker.keys import Keys
@@ -53,10 +55,18 @@ from jupyter_mig.broker.lease_routes import (
     RenewalRoute,
     ResizeRoute,
 )
+from jupyter_mig.broker.peer import peer_of
 from jupyter_mig.broker.plan_route import PlanRoute
 from jupyter_mig.broker.readings_route import ReadingsRoute
 from jupyter_mig.broker.remote.listening import Listening
-from jupyter_mig.broker.routes import Audience, BrokerRoute, Local, NodeRoute, NowhereRoute
+from jupyter_mig.broker.routes import (
+    Audience,
+    BrokerRoute,
+    Everybody,
+    Local,
+    NodeRoute,
+    NowhereRoute,
+)
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.slice_route import SliceRoute
 from jupyter_mig.nvml.port import HardwarePort
@@ -75,16 +85,26 @@ _LEASE = r"/v1/leases/([0-9A-Za-z_-]+)"
 
 
 class _Server(HTTPServer):
-    """Tornado's server, which also counts connections: those that are open, and all there were."""
+    """Tornado's server, which also counts connections: those that are open, and all there were;
+    and, where there is a ``crowd``, those of each user.
+    """
 
     def initialize(self, *arguments: object, **given: object) -> None:
         """Tornado calls this instead of a constructor."""
         self.open_connections = 0
         self.visits = 0
+        self.crowd: Crowd | None = None
+        self._uids: dict[IOStream, int] = {}
         super().initialize(*arguments, **given)  # type: ignore[arg-type]  # handed through
 
     def handle_stream(self, stream: IOStream, address: tuple[object, ...]) -> None:
         """A connection was accepted."""
+        if self.crowd is not None:
+            uid = peer_of(stream.socket).uid
+            if not self.crowd.enter(uid):
+                stream.close()
+                return
+            self._uids[stream] = uid
         self.open_connections += 1
         self.visits += 1
         super().handle_stream(stream, address)
@@ -92,6 +112,8 @@ class _Server(HTTPServer):
     def on_close(self, server_conn: object) -> None:
         """A connection is over."""
         self.open_connections -= 1
+        if self.crowd is not None and isinstance(server_conn, HTTP1ServerConnection):
+            self.crowd.leave(self._uids.pop(server_conn.stream))
         super().on_close(server_conn)
 
 
@@ -115,6 +137,7 @@ class Door:
         self._mode = audience.mode
         self._gauges = Gauges(service, driver)
         self._server = self._serving(audience)
+        self._server.crowd = audience.crowd if isinstance(audience, Everybody) else None
         self._remote: _Server | None = None
 
     def _serving(self, audience: Audience, tls: ssl.SSLContext | None = None) -> _Server:

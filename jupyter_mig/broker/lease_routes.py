@@ -96,6 +96,7 @@ class _LeaseRoute(Route):
 
     async def _ask(self, requests: tuple[LeaseRequest, ...]) -> list[Lease]:
         """Put requests in line together; the lease of each, which may have been there already."""
+        self._require_few(len(requests))
         asker = self._asker()
         limits = await self.service.policy.limits(self.peer.uid)
         asks = tuple(
@@ -115,6 +116,16 @@ class _LeaseRoute(Route):
         )
         await self.service.post(events.SlicesRequested(asks))
         return [self._asked(ask) for ask in asks]
+
+    def _require_few(self, more: int) -> None:
+        """Who asks for ever more must not make the line long for others."""
+        most = self.service.settings.most_leases
+        leases = self.service.state.leases.values()
+        if sum(lease.owner == self.peer.uid for lease in leases) + more > most:
+            raise errors.TooMany(
+                f"You have {most} leases and requests, or would have more.",
+                next_step="Release some: jupyter mig leases lists them.",
+            )
 
     def _asked(self, ask: events.Ask) -> Lease:
         lease = self.service.find(ask.lease_id) or queries.by_kernel(

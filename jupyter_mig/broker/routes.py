@@ -13,6 +13,7 @@ import tornado.web
 from tornado.httputil import HTTPServerRequest
 
 from jupyter_mig import errors
+from jupyter_mig.broker.crowd import Crowd
 from jupyter_mig.broker.peer import Peer, peer_of
 from jupyter_mig.broker.refusals import Refusals
 from jupyter_mig.broker.service import Service
@@ -50,13 +51,20 @@ class OneUser(msgspec.Struct, frozen=True):
 
 
 class Everybody(msgspec.Struct, frozen=True):
-    """A system broker's audience: all users of the node, each for his own leases."""
+    """A system broker's audience: all users of the node, each for his own leases. ``crowd`` sees to
+    it that none takes the whole door.
+    """
 
+    crowd: Crowd = msgspec.field(default_factory=Crowd)
     mode: ClassVar[int] = 0o666
 
     async def admit(self, request: HTTPServerRequest) -> Peer:
-        """Who asks. Nobody is turned away here: policy and ownership decide what each may have."""
-        return _caller(request)
+        """Who asks, when it is his turn: policy and ownership decide what each may have. Raises
+        TooMany for one who has too many connections.
+        """
+        peer = _caller(request)
+        await self.crowd.take_turn(peer.uid)
+        return peer
 
 
 Local: TypeAlias = OneUser | Everybody

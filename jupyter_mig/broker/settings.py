@@ -19,6 +19,7 @@ class Settings(msgspec.Struct, frozen=True):
     ``dcgm_exporter``: the address of a dcgm-exporter, for the utilization of slices that NVML
     cannot tell; empty where there is none (no seconds).
     ``silence``: how long a holder that is known by its heartbeats may be silent.
+    ``most_leases``: how many leases one user may have, waiting ones too (a count).
     ``snapshot_every``: after how many events the log is shortened (a count).
     """
 
@@ -32,4 +33,5 @@ class Settings(msgspec.Struct, frozen=True):
     keep_reading: float = 15.0
     dcgm_exporter: str = ""
     silence: float = 60.0
+    most_leases: int = 2000
     snapshot_every: int = 1000

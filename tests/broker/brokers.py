@@ -34,6 +34,8 @@ class Orders(msgspec.Struct, frozen=True):
     bind_grace: float = 20.0
     idle: float = 60.0
     observe: float = 30.0
+    request: float = 30.0
+    most_leases: int = 2000
 
 
 @contextmanager

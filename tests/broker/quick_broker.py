@@ -63,6 +63,8 @@ def main() -> int:
             idle=orders["idle"],
             write_retry=0.1,
             observe=orders["observe"],
+            request=orders["request"],
+            most_leases=orders["most_leases"],
             keep_reading=given.keep_reading,
             dcgm_exporter=given.dcgm_exporter,
         ),

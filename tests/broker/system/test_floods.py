@@ -1,0 +1,128 @@
+"""One user floods the door of a node's broker; others are served."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.broker.system.shared_node import ALICE, BOB, SharedNode
+
+_MANY = """
+import socket, sys
+path, number, said = sys.argv[1], int(sys.argv[2]), sys.argv[3].encode()
+lines = []
+for _ in range(number):
+    line = socket.socket(socket.AF_UNIX)
+    line.connect(path)
+    if said:
+        line.sendall(said)
+    lines.append(line)
+print("there", flush=True)
+sys.stdin.read()
+"""
+
+_ASK = """
+import http.client, json, socket, sys
+path, target = sys.argv[1:]
+line = http.client.HTTPConnection("broker", timeout=30)
+line.sock = socket.socket(socket.AF_UNIX)
+line.sock.connect(path)
+line.request("GET", target)
+answer = line.getresponse()
+print(json.dumps([answer.status, json.loads(answer.read())]))
+"""
+
+_HAMMER = """
+import http.client, socket, sys
+path = sys.argv[1]
+print("there", flush=True)
+answered = 0
+while answered < 100000:
+    line = http.client.HTTPConnection("broker", timeout=30)
+    line.sock = socket.socket(socket.AF_UNIX)
+    line.sock.connect(path)
+    line.request("GET", "/v1/node")
+    line.getresponse().read()
+    line.close()
+    answered += 1
+"""
+
+
+@contextmanager
+def _running(uid: int, program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A program of that user's, from when it says that it is there."""
+    who: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": []}
+    with subprocess.Popen(
+        ["/usr/bin/python3", "-c", program, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd="/",
+        **who,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "there\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _ask(node: SharedNode, uid: int, target: str = "/v1") -> tuple[int, Any]:
+    who: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": []}
+    done = subprocess.run(
+        ["/usr/bin/python3", "-c", _ASK, str(node.socket), target],
+        check=False,
+        capture_output=True,
+        cwd="/",
+        **who,
+    )
+    if done.returncode:
+        return 0, done.stderr.decode()
+    status, answer = json.loads(done.stdout)
+    return status, answer
+
+
+def test_idle_connections_of_one_user_keep_nobody_else_out(node: SharedNode) -> None:
+    """300 of them: the others are answered, he himself is told; and after they are gone, too."""
+    with _running(ALICE, _MANY, str(node.socket), "300", ""):
+        assert _ask(node, BOB)[0] == 200
+        assert _ask(node, 0, "/v1/admin/leases") == (200, [])
+        status, error = _ask(node, ALICE)
+        assert (status, error["kind"]) == (429, "too-many")
+    assert _until_answered(node) == 200
+
+
+def _until_answered(node: SharedNode) -> int:
+    """The broker hears of closed connections one after the other."""
+    for _ in range(20):
+        status, _ = _ask(node, ALICE)
+        if status == 200:
+            break
+    return status
+
+
+def test_beyond_twice_as_many_he_is_hung_up_on(node: SharedNode) -> None:
+    """A connection that says nothing costs a descriptor, and those are counted."""
+    with _running(ALICE, _MANY, str(node.socket), "600", ""):
+        assert _ask(node, ALICE)[0] == 0
+        assert _ask(node, BOB)[0] == 200
+
+
+def test_half_open_requests_of_one_user_keep_nobody_else_out(node: SharedNode) -> None:
+    """A head without an end, and a body that is promised and does not come."""
+    half = "POST /v1/leases HTTP/1.1\r\nHost: broker\r\nContent-Length: 900\r\n\r\n{"
+    unfinished = _running(ALICE, _MANY, str(node.socket), "100", "GET /v1 HT")
+    with unfinished, _running(ALICE, _MANY, str(node.socket), "100", half):
+        assert _ask(node, BOB)[0] == 200
+
+
+def test_a_user_who_hammers_keeps_nobody_else_out(node: SharedNode) -> None:
+    """Several programs of his ask as fast as they can; another user's command is served."""
+    with _running(ALICE, _HAMMER, str(node.socket)), _running(ALICE, _HAMMER, str(node.socket)):
+        done = node.asked(BOB, "run", "--size", "1g.5gb", "--", "true")
+        assert done.returncode == 0, done.stderr
