@@ -53,7 +53,7 @@ async def _ask(client: Client) -> tuple[BrokerView, list[LeaseView]]:
 
 
 def lines(leases: Sequence[LeaseView], terminal: Terminal) -> Iterator[str]:
-    """The table, and one line for each that waits."""
+    """The table, and one line for each that waits, or is on its way out for a reason."""
     if not leases:
         yield "You hold no slice and wait for none."
         return
@@ -61,6 +61,8 @@ def lines(leases: Sequence[LeaseView], terminal: Terminal) -> Iterator[str]:
     for lease in leases:
         if lease.state == "waiting":
             yield waiting(lease)
+        elif lease.refusal is not None:
+            yield f"{title(lease)}: {printable(lease.refusal.message)}"
 
 
 def title(lease: LeaseView) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from jupyter_mig.cli import leases, sizes
 from jupyter_mig.cli.cells import width
 from jupyter_mig.cli.terminal import Terminal
+from jupyter_mig.wire.messages import ErrorBody
 from tests.cli.views import GIB, gpu, lease, node, size
 
 UUID = "MIG-3f2a91c0-58d2-5b1a-9a63-5a40f2b1e2c1"
@@ -22,6 +23,14 @@ def test_the_page() -> None:
         "kernel 0bd3c9aa  7g.40gb  waiting    -       -       -  -               77aa",
         "kernel 0bd3c9aa waits for 7g.40gb: 2nd in line, about 3 s, gives up in 4 min",
     ]
+
+
+def test_a_slice_that_is_being_taken_away_says_why() -> None:
+    """Below the table, in the words of whoever did it."""
+    refusal = ErrorBody("lease-ended", "The administrator revoked it: exam at noon")
+    ending = lease("5e2c", "train.ipynb", "draining", uuid=UUID, refusal=refusal)
+    *_, last = leases.lines([ending], Terminal())
+    assert last == "train.ipynb: The administrator revoked it: exam at noon"
 
 
 def test_nothing_is_said_as_such() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Sequence
 
 from jupyter_mig.cli.admin import asking
 from jupyter_mig.cli.admin.asking import Verbs
@@ -15,6 +16,7 @@ from jupyter_mig.wire.messages import GpuView, NodeView
 
 _LOOK_SECONDS = 1.0
 _SHORTEST = 8
+_ALL = "all"
 
 
 def verbs(below: Verbs) -> None:
@@ -24,48 +26,50 @@ def verbs(below: Verbs) -> None:
         "--wait", action="store_true", help="end only when nobody has a slice there any more"
     )
     for verb in (draining, asking.verb(below, "undrain", "use a GPU again", undrain)):
-        verb.add_argument("gpu", metavar="GPU", help="its index or UUID; see: jupyter mig status")
+        verb.add_argument("gpu", metavar="GPU", help="its index or UUID, or all")
         asking.with_reason(verb)
 
 
 def drain(arguments: argparse.Namespace) -> int:
     """Drain it, and say what is left there."""
 
-    async def question(administrator: Administrator) -> tuple[GpuView, list[AnyLeaseView]]:
-        uuid = _find(arguments.gpu, await administrator.node())
-        await administrator.drain(uuid, arguments.reason)
-        left = await _left(administrator, uuid)
+    async def question(administrator: Administrator) -> tuple[list[GpuView], list[AnyLeaseView]]:
+        uuids = _meant(arguments.gpu, await administrator.node())
+        gpus = [await administrator.drain(uuid, arguments.reason) for uuid in uuids]
+        left = await _left(administrator, uuids)
         while left and arguments.wait:
             await asyncio.sleep(_LOOK_SECONDS)
-            left = await _left(administrator, uuid)
-        return _gpu(await administrator.node(), uuid), left
+            left = await _left(administrator, uuids)
+        return gpus, left
 
-    gpu, left = asking.ask(question)
-    rest = f"; {counted(len(left), 'slice')} still held there" if left else "; it is empty"
-    return asking.done(arguments, gpu, f"Draining GPU {gpu.index} ({gpu.name}){rest}.")
+    gpus, left = asking.ask(question)
+    rest = f"{counted(len(left), 'slice')} still held there" if left else "nobody has a slice there"
+    return asking.done(arguments, gpus, f"Draining {_named(gpus)}: {rest}.")
 
 
 def undrain(arguments: argparse.Namespace) -> int:
     """Take that back."""
 
-    async def question(administrator: Administrator) -> GpuView:
-        uuid = _find(arguments.gpu, await administrator.node())
-        return await administrator.undrain(uuid, arguments.reason)
+    async def question(administrator: Administrator) -> list[GpuView]:
+        uuids = _meant(arguments.gpu, await administrator.node())
+        return [await administrator.undrain(uuid, arguments.reason) for uuid in uuids]
 
-    gpu = asking.ask(question)
-    return asking.done(arguments, gpu, f"GPU {gpu.index} ({gpu.name}) is used again.")
-
-
-async def _left(administrator: Administrator, uuid: str) -> list[AnyLeaseView]:
-    return [each for each in await administrator.all_leases() if each.gpu_uuid == uuid]
+    gpus = asking.ask(question)
+    return asking.done(arguments, gpus, f"Used again: {_named(gpus)}.")
 
 
-def _gpu(node: NodeView, uuid: str) -> GpuView:
-    return next(gpu for gpu in node.gpus if gpu.uuid == uuid)
+async def _left(administrator: Administrator, uuids: Sequence[str]) -> list[AnyLeaseView]:
+    return [each for each in await administrator.all_leases() if each.gpu_uuid in uuids]
 
 
-def _find(text: str, node: NodeView) -> str:
-    """The UUID of the GPU that is meant."""
+def _named(gpus: Sequence[GpuView]) -> str:
+    return ", ".join(f"GPU {gpu.index} ({gpu.name})" for gpu in gpus)
+
+
+def _meant(text: str, node: NodeView) -> list[str]:
+    """The UUIDs of the GPUs that are meant."""
+    if text == _ALL:
+        return [gpu.uuid for gpu in node.gpus]
     found = [
         gpu.uuid
         for gpu in node.gpus
@@ -75,4 +79,4 @@ def _find(text: str, node: NodeView) -> str:
     if len(found) != 1:
         there = ", ".join(f"{gpu.index} ({gpu.uuid})" for gpu in node.gpus)
         raise BadRequest(f"No one GPU is called {text}.", situation=f"There are: {there}.")
-    return found[0]
+    return found

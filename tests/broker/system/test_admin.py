@@ -94,7 +94,7 @@ def test_a_request_that_waits_is_revoked_with_the_reason(node: SharedNode) -> No
 def test_on_a_drained_gpu_nothing_starts_even_after_a_restart(node: SharedNode) -> None:
     """Who has a slice keeps it, and is not troubled; taken back, the next one gets his."""
     alices = _held(node, ALICE)
-    gpu = _admin(node, "drain", "0", "--reason", "driver upgrade")
+    (gpu,) = _admin(node, "drain", "0", "--reason", "driver upgrade")
     assert (gpu["drained"], gpu["mode"]) == (True, "unusable")
     node.stop()
     node.start()
@@ -112,12 +112,12 @@ def test_on_a_drained_gpu_nothing_starts_even_after_a_restart(node: SharedNode) 
 def test_drain_can_wait_until_the_gpu_is_empty(node: SharedNode) -> None:
     """It ends once the last user is gone."""
     alices = _held(node, ALICE)
-    waits = node.spawn(ROOT, "admin", "drain", "0", "--wait", stdout=PIPE, stderr=PIPE)
+    waits = node.spawn(ROOT, "admin", "drain", "all", "--wait", stdout=PIPE, stderr=PIPE)
     _until_drained(node)
     assert waits.poll() is None
     _ended(alices)
     said, _ = waits.communicate(timeout=60)
-    assert (waits.returncode, said.endswith(b"; it is empty.\n")) == (0, True)
+    assert (waits.returncode, said.endswith(b": nobody has a slice there.\n")) == (0, True)
 
 
 def _until_drained(node: SharedNode) -> None:
