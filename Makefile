@@ -21,7 +21,7 @@ LEFT_OUT_FRONTEND_no = $(WITHOUT_FRONTEND)
 LEFT_OUT = $(LEFT_OUT_BROWSER_$(BROWSER)) $(LEFT_OUT_FRONTEND_$(FRONTEND))
 
 .NOTPARALLEL:
-.PHONY: help demo test shells check unit browser docs bench bursts soak upstream-tests install chromium clean \
+.PHONY: help demo test shells check unit browser docs openapi bench bursts soak upstream-tests install chromium clean \
   frontend lint-frontend node
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo "make browser  the tests in JupyterLab and Chromium"
 	@echo "make frontend the JupyterLab extension: build it and run its own tests"
 	@echo "make docs     the manual, into docs/_build/html"
+	@echo "make openapi  the description of the broker's door, after a change to it"
 	@echo "make bench    kernel starts with and without a slice, timed"
 	@echo "make soak     a thousand starts while everything is killed and fails"
 	@echo "make bursts   32 kernels at once, five times, with the stock provisioner and with ours"
@@ -80,6 +81,9 @@ node: install
 
 docs: install
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+openapi: install
+	$(BIN)/python tools/openapi.py
 
 bench: install
 	$(BIN)/python benchmarks/kernel_start.py $(ARGS)

@@ -4,6 +4,7 @@
 method   path                          what
 =======  ============================  ===================================================
 GET      /v1                           who answers
+GET      /v1/openapi.json              all of this, for programs
 GET      /v1/node                      GPUs, slices, sizes
 GET      /v1/readings                  what the slices are doing now
 GET      /v1/history                   what the asker's slices did in the last minutes
@@ -55,6 +56,7 @@ from jupyter_mig.broker.lease_routes import (
     RenewalRoute,
     ResizeRoute,
 )
+from jupyter_mig.broker.openapi import OpenapiRoute
 from jupyter_mig.broker.peer import peer_of
 from jupyter_mig.broker.plan_route import PlanRoute
 from jupyter_mig.broker.readings_route import ReadingsRoute
@@ -147,6 +149,7 @@ class Door:
         gauged = {**given, "gauges": self._gauges}
         routes = [
             (r"/v1/?", BrokerRoute, given),
+            (r"/v1/openapi.json", OpenapiRoute, given),
             (r"/v1/node", NodeRoute, given),
             (r"/v1/readings", ReadingsRoute, gauged),
             (r"/v1/slice", SliceRoute, {**gauged, "keys": keys}),

@@ -246,8 +246,8 @@ class KernelRoute(_LeaseRoute):
 
     async def put(self, lease_id: str) -> None:
         """Tie a lease to the process of its kernel."""
-        lease = self._usable(lease_id)
         pid = codec.decode(self.request.body, BindRequest).pid
+        lease = self._usable(lease_id)
         if self.peer.pid:
             await self._bind(lease, self._kernel(pid))
         else:  # its pid means nothing here
@@ -317,8 +317,8 @@ class ResizeRoute(_LeaseRoute):
 
     async def post(self, lease_id: str) -> None:
         """Keep room for another size while the old kernel goes, or refuse before it stops."""
-        lease = self._usable(lease_id)
         size = codec.decode(self.request.body, ResizeRequest).size
+        lease = self._usable(lease_id)
         limits = await self.service.policy.limits(self.peer.uid)
         led_to = await self.service.post(events.ResizeRequested(lease_id, size, limits))
         for action in led_to:

@@ -25,6 +25,7 @@ Name = Annotated[
     str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z")
 ]
 """No control characters: names are shown in terminals."""
+Size = Annotated[Name, msgspec.Meta(examples=["1g.5gb", "20gb+"])]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 LeaseStateName = Literal[
@@ -43,7 +44,7 @@ class LeaseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     kernel_id: Name
-    size: Name
+    size: Size
     label: Annotated[str, msgspec.Meta(max_length=4096)] = ""
     patience_seconds: Seconds | None = 0
     wait_seconds: Seconds = 0
@@ -73,7 +74,7 @@ class BindRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ResizeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``POST /v1/leases/{id}/resize``: keep room for ``size`` while the old kernel goes."""
 
-    size: Name
+    size: Size
 
 
 class SliceView(msgspec.Struct, frozen=True):
@@ -315,7 +316,7 @@ class PlanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     those GPUs alone. Nothing is changed by asking.
     """
 
-    sizes: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=MOST_REQUESTS)]
+    sizes: Annotated[tuple[Size, ...], msgspec.Meta(min_length=1, max_length=MOST_REQUESTS)]
     gpu: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 

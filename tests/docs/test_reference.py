@@ -17,6 +17,8 @@ from traitlets import HasTraits
 
 import jupyter_mig
 from jupyter_mig import errors
+from jupyter_mig.broker import openapi
+from jupyter_mig.broker.calls import CALLS
 from jupyter_mig.broker.door import Door
 from jupyter_mig.broker.routes import OneUser
 from jupyter_mig.broker.settings import Settings
@@ -134,3 +136,22 @@ def test_each_request_is_explained() -> None:
     explained = {re.sub(r"\{\w+\}", "{}", name) for name in named(page("doors"))}
     assert len(answered) > len(HANDLERS)
     assert answered - explained == set()
+
+
+def test_the_openapi_document_describes_each_request() -> None:
+    """Each method of each path of the broker's door, and nothing that it does not answer."""
+    described = {re.sub(r"\{\w+\}", "{}", request) for request in CALLS}
+    assert described == set(door_requests())
+
+
+def test_the_openapi_document_is_up_to_date() -> None:
+    """What is checked in is what a broker serves (``make openapi`` rewrites it)."""
+    assert (ROOT / "docs" / "reference" / "openapi.json").read_bytes() == openapi.written()
+
+
+def test_the_openapi_document_names_each_error_of_a_door() -> None:
+    """All kinds but those that a broker never answers: it is not there, or does not start."""
+    text = openapi.written().decode()
+    missing = {error.kind for error in errors.family() if f'"{error.kind}"' not in text}
+    starting = {"malformed-spec", "unknown-driver", "broker-start-failed", "bad-place"}
+    assert missing == {"broker-error", "log-error"} | starting
