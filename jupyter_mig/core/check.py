@@ -30,6 +30,7 @@ def check(state: State, rules: Rules) -> None:
     for place in state.instances.values():
         _instance_has_a_reason(state, place)
     _one_lease_per_kernel(state)
+    _pools_filled(state, rules)
     _nobody_over_quota(state)
     _line_in_order(state, rules)
 
@@ -94,13 +95,15 @@ def _instance_has_a_reason(state: State, place: Place) -> None:
     needs = place.state in (PlaceState.HELD, PlaceState.CREATING, PlaceState.CLAIMING)
     if place.state is PlaceState.UNRESOLVED:
         needs = place.was is not PlaceState.DESTROYING
+    needs = needs and not place.pooled
     if place.state not in (PlaceState.CREATING, PlaceState.UNRESOLVED):
         _require(place.identity is not None, f"{place.instance_id} is {place.state}, yet unknown")
     _require(
         has_lease == needs, f"{place.instance_id} is {place.state} with lease {place.lease_id}"
     )
     if place.state is PlaceState.IDLE and place.ours:
-        _require(place.warm_until is not None, f"{place.instance_id} is ours and idle for ever")
+        kept = place.pooled or place.warm_until is not None
+        _require(kept, f"{place.instance_id} is ours and idle for ever")
     lease = state.lease_of(place)
     draining = lease is not None and lease.state is LeaseState.DRAINING
     if draining or (place.state is PlaceState.CONDEMNED and not place.ours):
@@ -114,6 +117,22 @@ def _one_lease_per_kernel(state: State) -> None:
         (lease.owner, lease.kernel_id) for lease in state.leases.values() if lease.state not in over
     )
     _require(all(count == 1 for count in asked.values()), "one kernel, two leases")
+
+
+def _pools_filled(state: State, rules: Rules) -> None:
+    """While nobody waits, as far as there is room; and never fuller than they are to be."""
+    for size, count in rules.pools.items():
+        names = supply.wanted(state, rules, size)[:1]
+        pooled = [p for p in state.instances.values() if p.pooled and p.profile_name in names]
+        ready = [place for place in pooled if place.state is PlaceState.IDLE]
+        _require(len(ready) <= count, f"{len(ready)} of {size} are ready, more than {count}")
+        if len(pooled) < count and not state.waiting() and state.pools_at is None:
+            room = any(
+                candidate.occupancy.room(candidate.profile)
+                for name in names
+                for candidate in supply.candidates(state, name, supply.NOTHING)
+            )
+            _require(not room, f"there is room for a {size}, and the pool is not full")
 
 
 def _nobody_over_quota(state: State) -> None:

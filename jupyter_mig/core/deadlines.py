@@ -26,11 +26,15 @@ def _times(state: State) -> Iterator[float]:
             yield gpu.observe_at
     for parking in state.parkings.values():
         yield parking.until
+    if state.pools_at is not None:
+        yield state.pools_at
 
 
 def due(turn: Turn) -> None:
     """Everything but giving up waiting, which comes after the line was served."""
     _drop_parkings(turn)
+    if _is_due(turn, turn.state.pools_at):
+        turn.state.pools_at = None
     for lease in list(turn.state.leases.values()):
         if lease.state is not LeaseState.WAITING and _is_due(turn, lease.deadline):
             lease.deadline = None
@@ -45,7 +49,7 @@ def due(turn: Turn) -> None:
             turn.destroy(place)
     for gpu in turn.state.gpus.values():
         if _is_due(turn, gpu.observe_at):
-            gpu.observe_at = None
+            gpu.observe_at, gpu.trusted = None, False  # so nobody has it looked at twice
             turn.do(ObserveGpu(gpu.gpu.uuid))
 
 

@@ -61,7 +61,11 @@ def instance_claimed(turn: Turn, event: InstanceClaimed) -> None:
 
 
 def ready(turn: Turn, place: Place) -> None:
-    """The instance can be used from now on."""
+    """The instance can be used from now on: by its lease, or by anybody."""
+    if place.pooled:
+        place.become(PlaceState.IDLE, turn.now)
+        turn.state.pool_failures = 0
+        return
     lease = turn.state.tenant(place)
     place.become(PlaceState.HELD, turn.now)
     if lease.state is LeaseState.DOOMED:
@@ -82,10 +86,19 @@ def create_failed(turn: Turn, event: CreateFailed) -> None:
     place = _find(turn, event.instance_id, PlaceState.CREATING)
     if place is None:
         return
-    lease = turn.state.tenant(place)
+    lease = turn.state.lease_of(place)
     (turn.abandon if event.left_there else turn.forget)(place)
-    try_again(turn, lease, event.error, hopeless=event.hopeless)
+    if lease is None:
+        pool_failed(turn)
+    else:
+        try_again(turn, lease, event.error, hopeless=event.hopeless)
     distrust(turn, place.spec.gpu_uuid)
+
+
+def pool_failed(turn: Turn) -> None:
+    """An instance was not made for a pool: it has time, more and more."""
+    turn.state.pool_failures += 1
+    turn.state.pools_at = turn.now + turn.rules.backoff(turn.state.pool_failures)
 
 
 def try_again(turn: Turn, lease: Lease, error: str, *, hopeless: bool) -> None:

@@ -38,6 +38,7 @@ from jupyter_mig.core import (
     instances,
     line,
     observations,
+    pools,
     requests,
 )
 from jupyter_mig.core.actions import AnyAction, Enqueue
@@ -120,6 +121,7 @@ class Ledger:
         line.serve(turn)
         if deadlines.give_up(turn):
             line.serve(turn)
+        pools.fill(turn)
 
     def _announce(self, turn: Turn, before: int) -> None:
         """Tell those who asked in this turn that they have to wait."""

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 
 from jupyter_mig.core import batches, fairness, quotas
 from jupyter_mig.core.actions import ClaimInstance, CreateInstance
-from jupyter_mig.core.geometry import Profile, Spec
+from jupyter_mig.core.geometry import Spec
 from jupyter_mig.core.leases import Lease, LeaseState, Trigger
 from jupyter_mig.core.policy import Limits
 from jupyter_mig.core.quotas import Held
@@ -131,14 +131,15 @@ def _make(turn: Turn, lease: Lease, name: str, closed: frozenset[str]) -> bool:
     spec = turn.choices.take(lease.lease_id, candidates(turn.state, name, mine, closed=closed))
     if spec is None:
         return False
-    profile = turn.state.gpus[spec.gpu_uuid].gpu.geometry.by_id[spec.profile_id]
-    place = _planned(turn, spec, profile)
+    place = planned(turn, spec)
     _give(turn, lease, place)
     turn.do(CreateInstance(place.instance_id, spec, lease.owner))
     return True
 
 
-def _planned(turn: Turn, spec: Spec, profile: Profile) -> Place:
+def planned(turn: Turn, spec: Spec) -> Place:
+    """An instance that is to be made there."""
+    profile = turn.state.gpus[spec.gpu_uuid].gpu.geometry.by_id[spec.profile_id]
     place = Place(
         instance_id=f"i{turn.state.count()}",
         spec=spec,

@@ -158,19 +158,22 @@ def _resolve_destroying(turn: Turn, place: Place, seen: Instance | None) -> None
 
 
 def _resolve_creating(turn: Turn, place: Place, seen: Instance | None) -> None:
+    lease = turn.state.lease_of(place)
     if seen is None:
-        lease = turn.state.tenant(place)
         turn.forget(place)
-        try_again(turn, lease, "the broker stopped while it was being made", hopeless=False)
+        if lease is not None:
+            why = "the broker stopped while it was being made"
+            try_again(turn, lease, why, hopeless=False)
         return
     place.identity = seen.identity
     if seen.identity.whole:
         _lock(turn, place)
         ready(turn, place)
         return
-    lease = turn.state.tenant(place)
     turn.destroy(place)
-    back_in_line(turn, lease, "half made", hopeless=False, extra=turn.rules.failed_patience)
+    if lease is not None:
+        extra = turn.rules.failed_patience
+        back_in_line(turn, lease, "half made", hopeless=False, extra=extra)
 
 
 def _resolve_claiming(turn: Turn, place: Place, seen: Instance | None) -> None:
@@ -238,7 +241,7 @@ def _interrupted(turn: Turn, place: Place) -> None:
         place.was = doing
     elif place.asked or (place.state is PlaceState.CONDEMNED and place.retry_at is None):
         place.asked, place.retry_at = False, turn.now
-    if place.state is PlaceState.HELD:
+    if place.state is PlaceState.HELD or (place.pooled and place.state is PlaceState.IDLE):
         _lock(turn, place)
 
 
@@ -255,3 +258,4 @@ def _start_over(turn: Turn) -> None:
     turn.state.gpus.clear()
     turn.state.instances.clear()
     turn.state.parkings.clear()
+    turn.state.pool_failures, turn.state.pools_at = 0, None

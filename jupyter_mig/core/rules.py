@@ -28,6 +28,7 @@ class Rules(msgspec.Struct, frozen=True):
     because warm instances make way for it.
     ``remembered``: how many ended leases are remembered (a count).
     ``names``: the administrator's names for sizes.
+    ``pools``: how many of a size are kept ready for anybody (counts).
     """
 
     rebind_grace: float = 30.0
@@ -46,6 +47,7 @@ class Rules(msgspec.Struct, frozen=True):
     failed_patience: float = 10.0
     remembered: int = 256
     names: dict[str, str] = {}
+    pools: dict[str, int] = {}
 
     def backoff(self, failures: int) -> float:
         """Seconds to wait after so many failures in a row."""

@@ -38,6 +38,7 @@ class Place(msgspec.Struct):
     next driver call on it is due, ``asked`` whether an observation of its occupants is under way.
     ``was`` remembers, while unresolved, what the driver was at. ``busy`` marks an idle instance
     on which somebody was seen. ``adopted``: an administrator has it handed out though not ours.
+    ``pooled``: it is, or will be, ready for whoever asks first.
     """
 
     instance_id: str
@@ -58,6 +59,7 @@ class Place(msgspec.Struct):
     warm_until: float | None = None
     busy: bool = False
     was: PlaceState | None = None
+    pooled: bool = False
     adopted: bool = False
 
     def become(self, state: PlaceState, now: float) -> None:
@@ -65,6 +67,7 @@ class Place(msgspec.Struct):
         self.state, self.since = state, now
         self.retry_at, self.asked, self.was = None, False, None
         self.warm_owner = self.warm_until = None
+        self.pooled = self.pooled and state in (PlaceState.IDLE, PlaceState.UNRESOLVED)
 
 
 class GpuState(msgspec.Struct):
@@ -101,6 +104,7 @@ class Parking(msgspec.Struct):
 class State(msgspec.Struct):
     """The whole. ``counter`` numbers leases in line and instances; ``now`` never goes back.
 
+    ``pools_at`` is when pools may be filled again, after ``pool_failures`` in a row.
     ``served`` is when owners with leases were last given a slice, or gave one back. ``drained`` is
     why nothing new is started on GPUs, by UUID, where an administrator wants that.
     """
@@ -114,6 +118,8 @@ class State(msgspec.Struct):
     ended: dict[str, Lease] = {}
     parkings: dict[str, Parking] = {}
     served: dict[int, float] = {}
+    pool_failures: int = 0
+    pools_at: float | None = None
     drained: dict[str, str] = {}
 
     def count(self) -> int:

@@ -113,7 +113,7 @@ class Turn:
         """
         place.lease_id = None
         place.become(PlaceState.UNRESOLVED, self.now)
-        place.was = PlaceState.DESTROYING
+        place.was, place.pooled = PlaceState.DESTROYING, False
 
     def lose(self, place: Place) -> None:
         """The instance was found gone, by somebody else's doing; so are its lease and a lock."""

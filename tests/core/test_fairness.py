@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_mig.core.events import Ask, SlicesRequested
@@ -116,6 +116,7 @@ def test_beyond_a_quota_comes_last() -> None:
     assert [place_in_line(state, story.rules, each) for each in ("c", "a2")] == [1, 2]
 
 
+@settings(deadline=None)
 @given(
     asked=st.lists(st.tuples(st.integers(0, 5), st.sampled_from([0.0, 1.0, 400.0])), max_size=25),
     held_seconds=st.sampled_from([1.0, 40.0, 900.0]),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from traitlets import Bool, Dict, Float, List, TraitError, Unicode
+from traitlets import Bool, Dict, Float, Int, List, TraitError, Unicode
 from traitlets.config import Config, Configurable
 
 from jupyter_mig import errors
@@ -90,6 +90,14 @@ class MIGBroker(Configurable):
         0.0, help="How long an empty slice is kept for the same user before it is destroyed."
     ).tag(config=True)
 
+    pools = Dict(
+        value_trait=Int(min=0),
+        help="""
+        How many slices of a size are kept ready for whoever asks first: `{"1g.10gb": 2}`. They
+        make way for other sizes.
+        """,
+    ).tag(config=True)
+
     keep_reading_seconds = Float(
         Settings().keep_reading,
         min=0.0,
@@ -163,7 +171,7 @@ class MIGBroker(Configurable):
     @property
     def rules(self) -> Rules:
         """What the ledger goes by."""
-        return Rules(warm=self.keep_warm_seconds, names=dict(self.names))
+        return Rules(warm=self.keep_warm_seconds, names=dict(self.names), pools=dict(self.pools))
 
     @property
     def settings(self) -> Settings:
@@ -188,6 +196,9 @@ def read(file: Path) -> MIGBroker:
         found.who_may_what  # noqa: B018 - it raises if a rule is wrong
     except (TraitError, ValueError) as error:
         raise _malformed(file, str(error)) from error
+    for size in found.pools:
+        if not sizes.is_meant(size, found.names):
+            raise _malformed(file, f"pools: {size} is no size")
     if not found.listed:
         raise _malformed(file, "it names no GPU")
     if found.whole_gpus and found.isolation:
