@@ -86,10 +86,16 @@ LONGEST_HEADERS_BYTES = 16 * 1024
 _LEASE = r"/v1/leases/([0-9A-Za-z_-]+)"
 
 
+MOST_REMOTE_CONNECTIONS = 2048
+"""By TCP, where who knocks is not known yet: a flood there must leave files for the Unix socket."""
+
+
 class _Server(HTTPServer):
     """Tornado's server, which also counts connections: those that are open, and all there were;
-    and, where there is a ``crowd``, those of each user.
+    and, where there is a ``crowd``, those of each user. Beyond ``most`` it hangs up at once.
     """
+
+    most: int | None = None
 
     def initialize(self, *arguments: object, **given: object) -> None:
         """Tornado calls this instead of a constructor."""
@@ -101,6 +107,9 @@ class _Server(HTTPServer):
 
     def handle_stream(self, stream: IOStream, address: tuple[object, ...]) -> None:
         """A connection was accepted."""
+        if self.most is not None and self.open_connections >= self.most:
+            stream.close()
+            return
         if self.crowd is not None:
             uid = peer_of(stream.socket).uid
             if not self.crowd.enter(uid):
@@ -199,6 +208,7 @@ class Door:
     def open_remotely(self, listening: Listening) -> None:
         """Listen on TCP, too, for users of a JupyterHub."""
         self._remote = self._serving(listening.audience, listening.tls)
+        self._remote.most = MOST_REMOTE_CONNECTIONS
         try:
             sockets = bind_sockets(listening.port, listening.host, backlog=BACKLOG)
         except OSError as error:

@@ -31,6 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
         isolation = "closed to other users" if own.isolation else "open to all users"
         print(f"{arguments.config} can be used.")
         print(f"It listens at {own.socket} as {own.user}, with the driver {own.driver}.")
+        if own.listen:
+            print(f"By TCP it listens at {own.listen}, for users of the Hub at {own.hub_api_url}.")
         print(f"GPUs: {', '.join(own.listed)}. Device nodes of slices: {isolation}.")
         return 0
     return SystemBroker(own).run()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import msgspec
 from tornado.httputil import HTTPServerRequest
 
 from jupyter_mig import errors
+from jupyter_mig.broker.crowd import Crowd
 from jupyter_mig.broker.peer import Peer
 from jupyter_mig.broker.remote.hub import Hub
 from jupyter_mig.broker.remote.owners import Owners
+
+log = logging.getLogger(__name__)
 
 _SCHEMES = ("bearer", "token")
 _ADMINISTRATION = "/v1/admin"
@@ -19,12 +23,14 @@ _NONE = -1
 
 class HubUsers(msgspec.Struct, frozen=True):
     """An audience. ``names`` are what this door may be called: a page that somebody else's name
-    server leads here says another one.
+    server leads here says another one. ``crowd`` is also that of the other door: a user has one
+    pace.
     """
 
     hub: Hub
     owners: Owners
     names: frozenset[str]
+    crowd: Crowd
 
     async def admit(self, request: HTTPServerRequest) -> Peer:
         """The user whose token is shown. Its process is none that can be seen."""
@@ -38,8 +44,14 @@ class HubUsers(msgspec.Struct, frozen=True):
                 "Nobody is an administrator from afar.",
                 next_step="Administer the node on the node itself: jupyter mig admin.",
             )
-        name = await self.hub.user_of(_token(request))
-        return Peer(0, await asyncio.to_thread(self.owners.owner, name), _NONE)
+        try:
+            name = await self.hub.user_of(_token(request))
+            owner = await asyncio.to_thread(self.owners.owner, name)
+        except errors.Unauthenticated as refusal:
+            log.info("Refused %s: %s %s", request.remote_ip, refusal.message, refusal.situation)
+            raise
+        await self.crowd.take_turn(owner)
+        return Peer(0, owner, _NONE)
 
 
 def _token(request: HTTPServerRequest) -> str:

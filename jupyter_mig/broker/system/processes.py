@@ -119,15 +119,16 @@ class SystemBroker(msgspec.Struct, frozen=True):
             hands.ask(verbs.Describe(), verbs.Described)
             driver = HelpedDriver(self._open_driver(), hands, isolates=own.isolation)
             over = asyncio.wrap_future(hands.gone)
+        everybody = Everybody()
         broker = Broker(
             premises,
             driver,
             own.inventories,
-            Everybody(),
+            everybody,
             own.rules,
             own.settings,
             policy=own.who_may_what,
-            remote=remotely.asked_for(own),
+            remote=remotely.asked_for(own, everybody.crowd),
             annals=Annals(premises.directory / meeting.ANNALS),
         )
         log.info("The node's broker: socket=%s isolation=%s", own.socket, own.isolation)

@@ -15,6 +15,7 @@ import msgspec
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.netutil import bind_sockets
 
+from jupyter_mig.broker.crowd import Crowd
 from jupyter_mig.broker.door import Door
 from jupyter_mig.broker.keys import Keys
 from jupyter_mig.broker.remote.audience import HubUsers
@@ -77,7 +78,7 @@ async def afar(silence: float = 60.0, tls: ssl.SSLContext | None = None) -> Asyn
                 hub.tokens.update(alices=user("alice"), bobs=user("bob"))
                 asked = Hub(hub.url, "jupyter-mig")
                 users = NumberedUsers(directory / "numbers.json")
-                audience = HubUsers(asked, users, names("127.0.0.1", ["broker.example"]))
+                audience = HubUsers(asked, users, names("127.0.0.1", ["broker.example"]), Crowd())
                 port = _free_port()
                 door = Door(service, home.driver, Keys(b"secret"), OneUser(os.getuid()))
                 door.open(directory / "s")
