@@ -22,7 +22,7 @@ LEFT_OUT = $(LEFT_OUT_BROWSER_$(BROWSER)) $(LEFT_OUT_FRONTEND_$(FRONTEND))
 
 .NOTPARALLEL:
 .PHONY: help demo test shells check unit browser docs openapi bench bursts soak upstream-tests install chromium clean \
-  frontend lint-frontend node
+  frontend lint-frontend node clean-installs
 
 help:
 	@echo "make demo     JupyterLab on a simulated node with two A100 (ARGS='--no-browser --port 8899')"
@@ -30,6 +30,7 @@ help:
 	@echo "make check    ruff, mypy, import-linter; prettier and eslint for the front end"
 	@echo "make unit     the tests that need no browser"
 	@echo "make browser  the tests in JupyterLab and Chromium"
+	@echo "make clean-installs  the wheel alone, driven in JupyterLab 4.2, the newest, and Notebook 7"
 	@echo "make frontend the JupyterLab extension: build it and run its own tests"
 	@echo "make docs     the manual, into docs/_build/html"
 	@echo "make openapi  the description of the broker's door, after a change to it"
@@ -70,6 +71,9 @@ unit: install
 
 browser: install chromium frontend
 	$(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
+
+clean-installs: install chromium frontend
+	JUPYTER_MIG_CLEAN_INSTALLS=all $(BIN)/python -m pytest tests/browser/test_clean_install.py $(PYTEST_ARGS)
 
 frontend: node
 	$(BIN)/python labextension/frontend.py test

@@ -150,7 +150,7 @@ class Lab:
 async def lab(user: Home, *options: str, theme: Theme = "Light") -> AsyncIterator[Lab]:
     """JupyterLab for ``user``, its launcher shown, in a browser without a past."""
     _link_extension(user)
-    _set(user, "notification", {"fetchNews": "false", "checkForUpdates": False})
+    settle(user)
     _set(user, "themes", {"theme": f"JupyterLab {theme}"})
     options = ("--expose-app-in-browser", *options)
     async with serving(user, *options, app="jupyterlab") as server, chromium() as page:
@@ -215,6 +215,11 @@ def _link_extension(user: Home) -> None:
     user.environ["JUPYTER_PREFER_ENV_PATH"] = "no"
 
 
+def settle(user: Home) -> None:
+    """JupyterLab's first question, which covers the bottom right corner, is answered."""
+    _set(user, "notification", {"fetchNews": "false", "checkForUpdates": False})
+
+
 def set_notices(user: Home, settings: dict[str, object]) -> None:
     """Which notices a new user wants."""
     _set(user, "notices", settings, of="jupyter-mig")
@@ -226,7 +231,7 @@ def _set(
     settings: dict[str, object],
     of: str = "@jupyterlab/apputils-extension",
 ) -> None:
-    """Settings of a new user. (JupyterLab's first question covers the bottom right corner.)"""
+    """Settings of a new user."""
     folder = user.directory / "settings" / of
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{plugin}.jupyterlab-settings").write_text(json.dumps(settings))

@@ -98,7 +98,7 @@ async def test_by_keyboard_and_in_the_dark(user: Home) -> None:
         await page.picture("size-menu-dark")
         await page.part(page.size_menu, "size-menu-dark-part")
         await page.page.keyboard.press("Enter")
-        await expect(page.dialog).to_contain_text("1g.10gb")
+        await expect(page.dialog.get_by_role("button", name="Change to 1g.10gb")).to_be_focused()
         await page.picture("size-sure-dark")
         await page.page.keyboard.press("Enter")
         await expect(page.size_button).to_have_text("GPU: 1g.10gb")
