@@ -28,10 +28,10 @@ from jupyter_mig.broker.words import seen
 from jupyter_mig.core import administration, events
 from jupyter_mig.core.events import AnyEvent
 from jupyter_mig.core.leases import Lease, LeaseState
-from jupyter_mig.core.state import Place, PlaceState
-from jupyter_mig.nvml.port import HardwarePort, Registrar
+from jupyter_mig.core.state import Place, PlaceState, State
+from jupyter_mig.nvml.port import HardwarePort, Registrar, Removable
 from jupyter_mig.wire import codec
-from jupyter_mig.wire.administration import ActRequest, RevokeRequest
+from jupyter_mig.wire.administration import ActRequest, DriverView, RevokeRequest
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +86,10 @@ class _AdminRoute(Route):
     async def act(self, event: AnyEvent, note: Entry) -> None:
         """Have it done, and note who did it; ``note`` lacks that and the time."""
         await self.service.post(event)
+        self.note(note)
+
+    def note(self, note: Entry) -> None:
+        """Write down what was done, and by whom."""
         note = msgspec.structs.replace(note, at=self.annals.now(), by_uid=self.peer.uid)
         log.info("%s by uid=%d: %s", note.what, self.peer.uid, note.reason)
         self.annals.note(note)
@@ -163,6 +167,44 @@ class DrainRoute(_AdminRoute):
     def _answer_gpu(self, gpu_uuid: str) -> None:
         node = self.views().node(self.driver)
         self.answer(next(gpu for gpu in node.gpus if gpu.uuid == gpu_uuid))
+
+
+class ReleaseRoute(_AdminRoute):
+    """``/v1/admin/driver/release``."""
+
+    async def post(self) -> None:
+        """Let go of the driver: all GPUs must be drained, and empty."""
+        reason = self.reason()
+        driver = self._removable()
+        if not _is_empty(self.service.state):
+            raise errors.Refused(
+                "Not every GPU is drained and empty.",
+                next_step="Drain them, and wait: jupyter mig admin release-driver does both.",
+            )
+        await asyncio.to_thread(driver.let_go)
+        self._tell("released", reason, is_open=False)
+
+    async def delete(self) -> None:
+        """Open it again. A broker that is started does so, too."""
+        reason = self.reason()
+        await asyncio.to_thread(self._removable().take_up)
+        self._tell("taken-up", reason, is_open=True)
+
+    def _removable(self) -> Removable:
+        if not isinstance(self.driver, Removable):
+            raise errors.NotSupported("This driver cannot be let go of.")
+        return self.driver
+
+    def _tell(self, what: str, reason: str, *, is_open: bool) -> None:
+        self.note(Entry(0.0, f"driver-{what}", reason=reason))
+        self.answer(DriverView(self.driver.name, is_open))
+
+
+def _is_empty(state: State) -> bool:
+    """Whether nothing is there, nor will be."""
+    held = any(lease.instance_id for lease in state.leases.values())
+    ours = any(place.ours for place in state.instances.values())
+    return not (held or ours) and state.gpus.keys() <= state.drained.keys()
 
 
 class OrphansRoute(_AdminRoute):
@@ -257,6 +299,7 @@ def rules(given: dict[str, Any], annals: Annals | None) -> Rules:
         (r"/v1/admin/leases", AdminLeasesRoute, known),
         (r"/v1/admin/leases/([0-9A-Za-z_-]+)", AdminLeaseRoute, known),
         (r"/v1/admin/gpus/([0-9A-Za-z_-]+)/drain", DrainRoute, known),
+        (r"/v1/admin/driver/release", ReleaseRoute, known),
         (r"/v1/admin/orphans", OrphansRoute, known),
         (f"{orphan}/adopt", AdoptRoute, known),
         (f"{orphan}/destroy", DestroyRoute, known),

@@ -186,6 +186,15 @@ _ADMINISTRATION = {
     "DELETE /v1/admin/gpus/{gpu_uuid}/drain": _act(
         "undrain", "Use that GPU again.", messages.GpuView
     ),
+    "POST /v1/admin/driver/release": _act(
+        "release_driver",
+        "Let go of the driver; all GPUs must be drained, and empty.",
+        admin.DriverView,
+        (errors.Refused, *_DRIVER),
+    ),
+    "DELETE /v1/admin/driver/release": _act(
+        "take_up_driver", "Open it again.", admin.DriverView, _DRIVER
+    ),
     "GET /v1/admin/orphans": _call(
         "orphans",
         "Instances that the broker did not make, as far as it knows.",

@@ -9,6 +9,7 @@ from jupyter_mig.wire.administration import (
     ActRequest,
     AnyLeaseView,
     AuditView,
+    DriverView,
     IntervalView,
     OrphanView,
     RevokeRequest,
@@ -16,6 +17,7 @@ from jupyter_mig.wire.administration import (
 from jupyter_mig.wire.messages import GpuView
 
 _BASE = "/v1/admin"
+_RELEASE = f"{_BASE}/driver/release"
 
 
 class Administrator(Client):
@@ -37,6 +39,14 @@ class Administrator(Client):
     async def undrain(self, gpu_uuid: str, reason: str) -> GpuView:
         """Have it used again."""
         return await self._ask("DELETE", _drain(gpu_uuid), GpuView, ActRequest(reason))
+
+    async def release_driver(self, reason: str) -> DriverView:
+        """Have the broker let go of the driver; raises Refused unless all GPUs are empty."""
+        return await self._ask("POST", _RELEASE, DriverView, ActRequest(reason))
+
+    async def take_up_driver(self, reason: str) -> DriverView:
+        """Have it open the driver again."""
+        return await self._ask("DELETE", _RELEASE, DriverView, ActRequest(reason))
 
     async def orphans(self) -> list[OrphanView]:
         """Instances that the broker did not make, as far as it knows, on GPUs that it cuts."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import Event, Lock
 
@@ -45,10 +46,11 @@ class Driver:
         self._boards: dict[str, Board] = {}
         self._gpu_of_mig: dict[str, str] = {}
         self._logged: set[tuple[int, int]] = set()
+        self._away = False
         with ExitStack() as opening:
             opening.enter_context(library or nullcontext())
             raw.open_session()
-            opening.callback(raw.close_session)
+            opening.callback(self._end_session)
             self.simulated = simulated or raw.is_simulated()
             self._open = opening.pop_all()
 
@@ -147,12 +149,37 @@ class Driver:
         Closing again does nothing; other calls then raise NoDriver.
         """
         self._closed.set()
+        with self._idle():
+            self._open.close()
+
+    def let_go(self) -> None:
+        """End the session after the calls under way, so that the kernel's driver can be replaced,
+        until :meth:`take_up`. Meanwhile other calls raise NoDriver.
+        """
+        with self._idle():
+            self._end_session()
+            self._away = True
+
+    def take_up(self) -> None:
+        """Open it again, if it was let go. Raises NoDriver if it cannot be opened."""
+        with self._lock:
+            if self._away:
+                raw.open_session()
+                self._away = False
+
+    def _end_session(self) -> None:
+        if not self._away:
+            raw.close_session()
+
+    @contextmanager
+    def _idle(self) -> Iterator[None]:
+        """While no board is at work, and none keeps a handle."""
         with ExitStack() as idle:
             idle.enter_context(self._lock)
             for board in self._boards.values():
                 idle.enter_context(board.lock)
                 board.let_go()
-            self._open.close()
+            yield
 
     def _board(self, gpu_uuid: str) -> Board:
         with self._lock:

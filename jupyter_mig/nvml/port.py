@@ -124,6 +124,17 @@ class Registrar(Protocol):
 
 
 @runtime_checkable
+class Removable(Protocol):
+    """Hardware whose driver can be let go of, to be replaced, and taken up again."""
+
+    def let_go(self) -> None:
+        """Close it, after the calls under way. Until it is taken up other calls raise NoDriver."""
+
+    def take_up(self) -> None:
+        """Open it again, if it was let go. Raises NoDriver if it cannot be opened."""
+
+
+@runtime_checkable
 class Mirror(Protocol):
     """Hardware that is simulated, so that no kernel can use it: it shows what processes do."""
 

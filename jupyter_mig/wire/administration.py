@@ -21,9 +21,7 @@ class RevokeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ActRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``POST`` and ``DELETE /v1/admin/gpus/{uuid}/drain``, ``POST /v1/admin/orphans/{id}/adopt``
-    and ``…/destroy``: why, for the audit log.
-    """
+    """The other acts of an administrator: why, for the audit log."""
 
     reason: Reason = ""
 
@@ -45,6 +43,13 @@ class AnyLeaseView(msgspec.Struct, frozen=True):
     gpu_index: int | None
     kernel_pid: int | None
     held_seconds: float
+
+
+class DriverView(msgspec.Struct, frozen=True):
+    """Whether the broker has the driver open."""
+
+    driver: str
+    open: bool
 
 
 class OrphanView(msgspec.Struct, frozen=True):

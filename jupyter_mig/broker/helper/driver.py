@@ -9,7 +9,7 @@ from jupyter_mig import errors
 from jupyter_mig.broker.helper import verbs
 from jupyter_mig.broker.helper.hands import Hands
 from jupyter_mig.core.geometry import Gpu, Identity, Instance, Spec
-from jupyter_mig.nvml.port import HardwarePort
+from jupyter_mig.nvml.port import HardwarePort, Removable
 
 
 class HelpedDriver:
@@ -122,6 +122,18 @@ class HelpedDriver:
         """None: what this process cannot open its users can."""
         del gpu_uuid, identity
         return ()
+
+    def let_go(self) -> None:
+        """Close NVML in both processes, so that the driver can be replaced."""
+        if isinstance(self._own, Removable):
+            self._own.let_go()
+        self._hands.ask(verbs.LetGo(), verbs.Done)
+
+    def take_up(self) -> None:
+        """Open it again in both."""
+        if isinstance(self._own, Removable):
+            self._own.take_up()
+        self._hands.ask(verbs.TakeUp(), verbs.Done)
 
     def close(self) -> None:
         """Let go of NVML, and of the helper."""

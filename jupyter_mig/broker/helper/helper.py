@@ -12,7 +12,7 @@ from jupyter_mig.broker.helper import verbs
 from jupyter_mig.broker.helper.nodes import InstanceNodes
 from jupyter_mig.broker.helper.register import Register
 from jupyter_mig.core.geometry import Gpu, Identity, Instance, Spec
-from jupyter_mig.nvml.port import HardwarePort
+from jupyter_mig.nvml.port import HardwarePort, Removable
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,9 @@ class Helper:
     def _do(self, verb: verbs.Verb) -> verbs.Outcome:
         if isinstance(verb, verbs.Describe):
             return verbs.Described(self._gpus())
+        if isinstance(verb, verbs.LetGo | verbs.TakeUp):
+            self._hold(verb)
+            return verbs.Done()
         uuid = self._uuid(verb.gpu)
         match verb:
             case verbs.Observe():
@@ -60,6 +63,14 @@ class Helper:
             case _:
                 self._change(uuid, verb)
                 return verbs.Done()
+
+    def _hold(self, verb: verbs.LetGo | verbs.TakeUp) -> None:
+        if not isinstance(self._driver, Removable):
+            raise errors.NotSupported("This driver cannot be let go of", code=3)
+        if isinstance(verb, verbs.LetGo):
+            self._driver.let_go()
+        else:
+            self._driver.take_up()
 
     def _change(self, uuid: str, verb: verbs.OfInstance) -> None:
         match verb:

@@ -21,6 +21,14 @@ class Describe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True
     """What GPUs are there, and what can they be cut into? Placements are root's to know."""
 
 
+class LetGo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """Close NVML, so that the driver can be replaced."""
+
+
+class TakeUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """Open it again."""
+
+
 class Observe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     """What instances does the GPU have? Only root is told all, and where they are."""
 
@@ -84,7 +92,7 @@ class Kill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
 OfInstance: TypeAlias = Destroy | Own | Protect | Unprotect | Kill
 """Verbs about an instance that is there."""
 
-Verb: TypeAlias = Describe | Observe | Look | Create | OfInstance
+Verb: TypeAlias = Describe | LetGo | TakeUp | Observe | Look | Create | OfInstance
 
 
 class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):

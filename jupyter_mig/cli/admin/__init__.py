@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from jupyter_mig.cli.admin import gpus, leases, orphans, records
+from jupyter_mig.cli.admin import driver, gpus, leases, orphans, records
 
 HELP = "look after a node with a broker for all users"
 
@@ -12,7 +12,7 @@ HELP = "look after a node with a broker for all users"
 def options(parser: argparse.ArgumentParser) -> None:
     """Its verbs and their arguments."""
     verbs = parser.add_subparsers(metavar="COMMAND", required=True)
-    for topic in (leases, gpus, orphans, records):
+    for topic in (leases, gpus, driver, orphans, records):
         topic.verbs(verbs)
 
 

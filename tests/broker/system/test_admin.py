@@ -127,6 +127,46 @@ def _until_drained(node: SharedNode) -> None:
         time.sleep(0.02)
 
 
+def test_the_driver_is_let_go_once_nobody_has_a_slice(node: SharedNode) -> None:
+    """In both processes; who asks meanwhile is told why, and resumed all is as before."""
+    alices = _held(node, ALICE)
+    waits = node.spawn(
+        *(ROOT, "admin", "release-driver", "--reason", "upgrade", "--json"),
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    _until_drained(node)
+    assert waits.poll() is None
+    _ended(alices)
+    said, complained = waits.communicate(timeout=60)
+    assert waits.returncode == 0, complained
+    assert json.loads(said) == {"driver": node.driver, "open": False}
+    refused = node.asked(BOB, "run", "--no-wait", "--size", SLICE, "--", "true")
+    assert refused.returncode != 0
+    assert _admin(node, "release-driver", "--resume")["open"] is True
+    bobs = node.asked(BOB, "run", "--size", SLICE, "--", "true")
+    assert bobs.returncode == 0, bobs.stderr
+    acts = [each["what"] for each in _admin(node, "audit") if each["by_uid"] == ROOT]
+    assert acts == ["drained", "driver-released", "driver-taken-up", "reopened"]
+
+
+def test_a_restart_opens_the_driver_again(node: SharedNode) -> None:
+    """The GPUs stay drained until somebody says otherwise."""
+    _admin(node, "release-driver")
+    node.stop()
+    node.start()
+    (gpu,) = _admin(node, "undrain", "all")
+    bobs = node.asked(BOB, "run", "--size", SLICE, "--", "true")
+    assert bobs.returncode == 0, bobs.stderr
+    assert not gpu["drained"]
+
+
+def test_it_is_not_let_go_under_anybody(node: SharedNode) -> None:
+    """Nor before the GPUs are drained: the next request would come in between."""
+    status, error = say(node.socket, "POST", "/v1/admin/driver/release")
+    assert (status, error["kind"]) == (409, "refused")
+
+
 @pytest.fixture
 def orphaned() -> Iterator[SharedNode]:
     """A node on which somebody has made an instance by hand."""
@@ -199,6 +239,8 @@ PATHS = [
     ("DELETE", "leases/x"),
     ("POST", "gpus/x/drain"),
     ("DELETE", "gpus/x/drain"),
+    ("POST", "driver/release"),
+    ("DELETE", "driver/release"),
     ("GET", "orphans"),
     ("POST", "orphans/i1/adopt"),
     ("POST", "orphans/i1/destroy"),
