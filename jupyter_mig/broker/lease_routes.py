@@ -84,7 +84,7 @@ class _LeaseRoute(Route):
 
     def _asker(self) -> Holder:
         """Who asks, on which what is asked for will hang."""
-        if not self.peer.pid:
+        if not self._is_seen():
             return new_heartbeat()
         process = processes.find(self.peer.pid)
         if process is None or process.uid != self.peer.uid:
@@ -93,6 +93,10 @@ class _LeaseRoute(Route):
                 situation=f"The kernel names it as pid {self.peer.pid}.",
             )
         return holder_of(process)
+
+    def _is_seen(self) -> bool:
+        """Whether the pids that the asker names are pids here."""
+        return bool(self.peer.pid) and not processes.counts_otherwise(self.peer.pid)
 
     async def _ask(self, requests: tuple[LeaseRequest, ...]) -> list[Lease]:
         """Put requests in line together; the lease of each, which may have been there already."""
@@ -248,7 +252,7 @@ class KernelRoute(_LeaseRoute):
         """Tie a lease to the process of its kernel."""
         pid = codec.decode(self.request.body, BindRequest).pid
         lease = self._usable(lease_id)
-        if self.peer.pid:
+        if self._is_seen():
             await self._bind(lease, self._kernel(pid))
         else:  # its pid means nothing here
             await self.service.post(events.LeaseBound(lease_id, self._beating(lease)))

@@ -57,6 +57,19 @@ def is_contained(pid: int) -> bool:
     return len(pids.split()) != 2
 
 
+def counts_otherwise(pid: int) -> bool:
+    """Whether a process counts pids in a namespace below ours: those it names mean nothing here.
+
+    Not where the kernel knows no such namespaces, or the process is gone.
+    """
+    try:
+        status = (PROC / str(pid) / "status").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    pids = next((line for line in status.splitlines() if line.startswith("NSpid:")), "")
+    return len(pids.split()) > 2
+
+
 def variable(pid: int, name: str) -> str | None:
     """A variable of the environment that a process was started with, as far as we may look."""
     try:
