@@ -72,9 +72,12 @@ Local: TypeAlias = OneUser | Everybody
 
 
 def _caller(request: HTTPServerRequest) -> Peer:
-    """The process at the other end of the Unix socket."""
+    """The process at the other end of the Unix socket; raises Cancelled if it has hung up."""
     # HTTP1Connection's; Tornado types only the interface that all connections share.
-    return peer_of(request.connection.stream.socket)  # type: ignore[union-attr]
+    stream = request.connection.stream  # type: ignore[union-attr]
+    if stream.closed():
+        raise errors.Cancelled("Who asked has hung up.")
+    return peer_of(stream.socket)
 
 
 class Route(tornado.web.RequestHandler):
