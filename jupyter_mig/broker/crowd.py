@@ -20,7 +20,7 @@ class Crowd:
 
     def __init__(
         self,
-        connections: int = 256,
+        connections: int = 1024,
         requests_per_second: float = 200.0,
         burst: int = 1000,
         clock: Callable[[], float] = time.monotonic,

@@ -117,6 +117,16 @@ class MIGBroker(Configurable):
         help="Who may look after the node beside root: names of users, or `@` and a Unix group.",
     ).tag(config=True)
 
+    connections_per_user = Int(
+        1024, min=1, help="How many connections one user may have. Each request that waits is one."
+    ).tag(config=True)
+
+    leases_per_user = Int(
+        Settings().most_leases,
+        min=1,
+        help="How many leases and requests one user may have; quotas of slices are a policy's.",
+    ).tag(config=True)
+
     listen = Unicode(
         help="""
         Where to listen on TCP, too, for users of a JupyterHub in containers or on other machines:
@@ -176,7 +186,11 @@ class MIGBroker(Configurable):
     @property
     def settings(self) -> Settings:
         """The broker's own."""
-        return Settings(dcgm_exporter=self.dcgm_exporter, keep_reading=self.keep_reading_seconds)
+        return Settings(
+            dcgm_exporter=self.dcgm_exporter,
+            keep_reading=self.keep_reading_seconds,
+            most_leases=self.leases_per_user,
+        )
 
     @property
     def who_may_what(self) -> Policy:

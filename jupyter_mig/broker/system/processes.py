@@ -20,6 +20,7 @@ import msgspec
 
 from jupyter_mig import errors
 from jupyter_mig.broker.annals import Annals
+from jupyter_mig.broker.crowd import Crowd
 from jupyter_mig.broker.helper import line, verbs
 from jupyter_mig.broker.helper.driver import HelpedDriver
 from jupyter_mig.broker.helper.hands import Hands
@@ -119,7 +120,7 @@ class SystemBroker(msgspec.Struct, frozen=True):
             hands.ask(verbs.Describe(), verbs.Described)
             driver = HelpedDriver(self._open_driver(), hands, isolates=own.isolation)
             over = asyncio.wrap_future(hands.gone)
-        everybody = Everybody()
+        everybody = Everybody(Crowd(own.connections_per_user))
         broker = Broker(
             premises,
             driver,

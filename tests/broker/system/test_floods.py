@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.broker.system.shared_node import ALICE, BOB, SharedNode
+import pytest
+
+from tests.broker.system.shared_node import ALICE, BOB, SharedNode, lacking, shared_node
 
 _MANY = """
 import socket, sys
@@ -49,6 +51,16 @@ while answered < 100000:
     line.close()
     answered += 1
 """
+
+
+@pytest.fixture
+def node() -> Iterator[SharedNode]:
+    """One on which a user may have 256 connections and 60 leases."""
+    if lacking():
+        pytest.skip(lacking())
+    with shared_node(connections_per_user=256, leases_per_user=60) as one:
+        one.start()
+        yield one
 
 
 @contextmanager
@@ -126,3 +138,14 @@ def test_a_user_who_hammers_keeps_nobody_else_out(node: SharedNode) -> None:
     with _running(ALICE, _HAMMER, str(node.socket)), _running(ALICE, _HAMMER, str(node.socket)):
         done = node.asked(BOB, "run", "--size", "1g.5gb", "--", "true")
         assert done.returncode == 0, done.stderr
+
+
+def test_a_user_who_asks_for_ever_more_is_stopped(node: SharedNode) -> None:
+    """At as many leases as the configuration says; another user still gets his slice."""
+    pipe = subprocess.PIPE
+    jobs = node.spawn(ALICE, "batch", "-", stdin=pipe, stdout=pipe, stderr=pipe)
+    _, complained = jobs.communicate(b"1g.5gb true\n" * 61, timeout=60)
+    assert jobs.returncode == 3, complained
+    assert b"leases and requests" in complained
+    bobs = node.asked(BOB, "run", "--size", "1g.5gb", "--", "true")
+    assert bobs.returncode == 0, bobs.stderr
