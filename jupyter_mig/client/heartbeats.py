@@ -61,7 +61,14 @@ class Heartbeats:
         if lease.heartbeat_seconds is None or lease.state in ("released", "draining"):
             self.forget(lease.lease_id)
             return
-        pidfd = os.pidfd_open(kernel_pid) if kernel_pid is not None else None
+        try:
+            pidfd = os.pidfd_open(kernel_pid) if kernel_pid is not None else None
+        except ProcessLookupError:  # it has ended already
+            self.forget(lease.lease_id)
+            return
+        except OSError as error:  # then we speak until the lease is given back
+            log.warning("Kernel %s cannot be watched: %s", kernel_pid, error.strerror)
+            pidfd = None
         self._put(lease.lease_id, _Kept(lease.heartbeat_seconds, pidfd))
 
     def forget(self, lease_id: str) -> None:

@@ -234,6 +234,22 @@ async def test_a_client_speaks_for_its_leases() -> None:
         client.close()
 
 
+async def test_a_kernel_that_ended_while_it_was_bound_is_not_spoken_for() -> None:
+    """No error either: whoever started it finds out by himself."""
+    async with afar(silence=0.3) as far:
+        client = far.client("alices")
+        lease = await client.acquire(LeaseRequest(kernel_id="k", size="1g.5gb"))
+        kernel = await asyncio.create_subprocess_exec("true")
+        await kernel.wait()
+        assert (await client.bind(lease.lease_id, kernel.pid)).state == "bound"
+
+        async def over() -> bool:
+            return not far.service.state.leases
+
+        await until(over)
+        client.close()
+
+
 async def test_a_client_that_gives_back_is_free_at_once() -> None:
     """Not only when its silence is noticed."""
     async with afar(silence=600) as far:
