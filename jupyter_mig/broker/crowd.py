@@ -10,27 +10,58 @@ from collections.abc import Callable
 from jupyter_mig import errors
 
 _MOST_REMEMBERED = 4096
+_LONGEST_SECONDS = 20.0
+"""How long somebody is kept waiting for his turn before he is told to go away."""
+
+
+class Pace:
+    """So many a second of each user, after a first ``burst``."""
+
+    def __init__(
+        self, a_second: float, burst: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._seconds_each = 1 / a_second
+        self._ahead_seconds = burst / a_second
+        self._clock = clock
+        self._paid_until: dict[int, float] = {}
+
+    def due_in(self, uid: int, count: int = 1) -> float:
+        """How long ``count`` more have to wait, in seconds; they are counted, unless that is too
+        long: then it raises TooMany.
+        """
+        now = self._clock()
+        self._forget_old(now)
+        earliest = max(self._paid_until.get(uid, 0.0), now - self._ahead_seconds)
+        due = earliest + count * self._seconds_each
+        if due - now > _LONGEST_SECONDS:
+            raise errors.TooMany(
+                "You ask the broker too much, too fast.",
+                next_step="Wait a little. Look for programs of yours that ask again and again.",
+            )
+        self._paid_until[uid] = due
+        return max(due - now, 0.0)
+
+    def _forget_old(self, now: float) -> None:
+        if len(self._paid_until) >= _MOST_REMEMBERED:
+            oldest = now - self._ahead_seconds
+            self._paid_until = {uid: at for uid, at in self._paid_until.items() if at > oldest}
 
 
 class Crowd:
     """Users at the door. ``connections`` of each are served; twice as many are kept open, so that
-    those beyond can be told, and further ones are hung up on at once. ``requests_per_second`` of
-    each are answered, after a first ``burst``; more are answered later, at that pace.
+    those beyond can be told, and further ones are hung up on at once.
+
+    ``requests`` are answered at their pace, and at another, slower one, slices are asked for
+    (``asks``): each of those is logged and recorded, whatever becomes of it.
     """
 
     def __init__(
-        self,
-        connections: int = 1024,
-        requests_per_second: float = 200.0,
-        burst: int = 1000,
-        clock: Callable[[], float] = time.monotonic,
+        self, connections: int = 1024, requests: Pace | None = None, asks: Pace | None = None
     ) -> None:
         self._most = connections
-        self._seconds_each = 1 / requests_per_second
-        self._ahead_seconds = burst / requests_per_second
-        self._clock = clock
         self._open: Counter[int] = Counter()
-        self._paid_until: dict[int, float] = {}
+        self._requests = requests or Pace(200.0, 1000)
+        self._asks = asks or Pace(10.0, 2000)
 
     def enter(self, uid: int) -> bool:
         """A connection was made; whether it may stay. If so, :meth:`leave` says when it is over."""
@@ -46,25 +77,21 @@ class Crowd:
             del self._open[uid]
 
     async def take_turn(self, uid: int) -> None:
-        """Return when a request may be answered. Raises TooMany beyond the connections."""
+        """Return when a request may be answered. Raises TooMany beyond the connections, or when
+        that would take too long.
+        """
         if self._open[uid] > self._most:
             raise errors.TooMany(
                 f"You have more than {self._most} connections to the broker.",
                 next_step="Close some: look for programs of yours that ask again and again.",
             )
-        wait_seconds = self.due_in(uid)
-        if wait_seconds > 0:
-            await asyncio.sleep(wait_seconds)
+        await _sleep(self._requests.due_in(uid))
 
-    def due_in(self, uid: int) -> float:
-        """How long one more request has to wait, in seconds; it counts."""
-        now = self._clock()
-        self._forget_old(now)
-        due = max(self._paid_until.get(uid, 0.0), now - self._ahead_seconds) + self._seconds_each
-        self._paid_until[uid] = due
-        return max(due - now, 0.0)
+    async def ask(self, uid: int, count: int) -> None:
+        """Return when so many slices may be asked for. Raises TooMany as :meth:`take_turn` does."""
+        await _sleep(self._asks.due_in(uid, count))
 
-    def _forget_old(self, now: float) -> None:
-        if len(self._paid_until) >= _MOST_REMEMBERED:
-            oldest = now - self._ahead_seconds
-            self._paid_until = {uid: at for uid, at in self._paid_until.items() if at > oldest}
+
+async def _sleep(seconds: float) -> None:
+    if seconds > 0:
+        await asyncio.sleep(seconds)

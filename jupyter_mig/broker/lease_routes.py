@@ -101,6 +101,7 @@ class _LeaseRoute(Route):
     async def _ask(self, requests: tuple[LeaseRequest, ...]) -> list[Lease]:
         """Put requests in line together; the lease of each, which may have been there already."""
         self._require_few(len(requests))
+        await self.audience.pace(self.peer.uid, len(requests))
         asker = self._asker()
         limits = await self.service.policy.limits(self.peer.uid)
         asks = tuple(

@@ -32,6 +32,9 @@ class Audience(Protocol):
     async def admit(self, request: HTTPServerRequest) -> Peer:
         """Who asks; raises an error for whoever shall not."""
 
+    async def pace(self, uid: int, asks: int) -> None:
+        """Return when a user may ask for so many slices; raises TooMany if not."""
+
 
 class OneUser(msgspec.Struct, frozen=True):
     """A broker's audience: its own user."""
@@ -49,6 +52,9 @@ class OneUser(msgspec.Struct, frozen=True):
             )
         return peer
 
+    async def pace(self, uid: int, asks: int) -> None:
+        """At once: he keeps nobody waiting but himself."""
+
 
 class Everybody(msgspec.Struct, frozen=True):
     """A system broker's audience: all users of the node, each for his own leases. ``crowd`` sees to
@@ -65,6 +71,10 @@ class Everybody(msgspec.Struct, frozen=True):
         peer = _caller(request)
         await self.crowd.take_turn(peer.uid)
         return peer
+
+    async def pace(self, uid: int, asks: int) -> None:
+        """At the pace of one among many."""
+        await self.crowd.ask(uid, asks)
 
 
 Local: TypeAlias = OneUser | Everybody

@@ -53,6 +53,10 @@ class HubUsers(msgspec.Struct, frozen=True):
         await self.crowd.take_turn(owner)
         return Peer(0, owner, _NONE)
 
+    async def pace(self, uid: int, asks: int) -> None:
+        """At the pace of one among many."""
+        await self.crowd.ask(uid, asks)
+
 
 def _token(request: HTTPServerRequest) -> str:
     """What the Authorization header holds; there must be exactly one."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import pwd
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -282,6 +284,19 @@ def test_nobody_else_may(node: SharedNode) -> None:
     done = node.asked(ALICE, "admin", "leases")
     assert done.returncode == 3
     assert b"MIGBroker.admins" in done.stderr
+
+
+def test_the_configuration_names_administrators() -> None:
+    """Another user may; not so the one as whom the kernel shows all that are none here."""
+    if lacking():
+        pytest.skip(lacking())
+    daemon, nobody = pwd.getpwnam("daemon").pw_uid, pwd.getpwnam("nobody").pw_uid
+    with shared_node(admins=["daemon", "nobody"]) as one:
+        one.start()
+        assert _as_user(one, daemon, "GET", "/v1/admin/leases") == (200, [])
+        assert _as_user(one, ALICE, "GET", "/v1/admin/leases")[0] == 403
+        if nobody == int(Path("/proc/sys/kernel/overflowuid").read_text()):
+            assert _as_user(one, nobody, "GET", "/v1/admin/leases")[0] == 403
 
 
 @pytest.mark.parametrize("before", [["unshare", "--user", "--map-root-user"]])

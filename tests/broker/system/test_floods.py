@@ -53,6 +53,22 @@ while answered < 100000:
 """
 
 
+_ASK_MANY = """
+import http.client, socket, sys
+lines = []
+for _ in range(60):
+    line = http.client.HTTPConnection("broker")
+    line.sock = socket.socket(socket.AF_UNIX)
+    line.sock.settimeout(60)
+    line.sock.connect(sys.argv[1])
+    line.request("POST", "/v1/batches", '{body}')
+    lines.append(line)
+print("there", flush=True)
+print(lines[-1].getresponse().status, flush=True)
+sys.stdin.read()
+"""
+
+
 @pytest.fixture
 def node() -> Iterator[SharedNode]:
     """One on which a user may have 256 connections and 60 leases."""
@@ -123,6 +139,17 @@ def test_beyond_twice_as_many_he_is_hung_up_on(node: SharedNode) -> None:
     with _running(ALICE, _MANY, str(node.socket), "600", ""):
         assert _ask(node, ALICE)[0] == 0
         assert _ask(node, BOB)[0] == 200
+
+
+def test_who_asks_too_much_too_fast_is_told(node: SharedNode) -> None:
+    """Each request for a slice is logged and recorded; another user is served meanwhile."""
+    asks = [{"kernel_id": f"k{number}", "size": "no-such-size"} for number in range(50)]
+    script = _ASK_MANY.format(body=json.dumps({"requests": asks}))
+    with _running(ALICE, script, str(node.socket)) as flood:
+        done = node.asked(BOB, "run", "--size", "1g.5gb", "--", "true")
+        assert done.returncode == 0, done.stderr
+        assert flood.stdout is not None
+        assert flood.stdout.readline() == "429\n"
 
 
 def test_half_open_requests_of_one_user_keep_nobody_else_out(node: SharedNode) -> None:
