@@ -9,7 +9,7 @@ from jupyter_mig import errors
 from jupyter_mig.broker.helper import verbs
 from jupyter_mig.broker.helper.hands import Hands
 from jupyter_mig.core.geometry import Gpu, Identity, Instance, Spec
-from jupyter_mig.nvml.port import HardwarePort, Removable
+from jupyter_mig.nvml.port import HardwarePort, Mirror, Removable
 
 
 class HelpedDriver:
@@ -122,6 +122,11 @@ class HelpedDriver:
         """None: what this process cannot open its users can."""
         del gpu_uuid, identity
         return ()
+
+    def mirror(self, identity: Identity, pid: int) -> None:
+        """Show on a simulated instance what a process does; on hardware nothing is to be shown."""
+        if isinstance(self._own, Mirror):
+            self._own.mirror(identity, pid)
 
     def let_go(self) -> None:
         """Close NVML in both processes, so that the driver can be replaced."""
