@@ -16,22 +16,25 @@ export class ApiError extends Error {
   }
 }
 
+/** An answer that is longer on its way will not come. (Without an end to it no other is asked for.) */
+const ANSWER_MS = 15_000;
+
 export class Api {
   constructor(private readonly _settings: ServerConnection.ISettings) {}
 
   /** Everything at this moment. */
   async overview(): Promise<IOverview> {
-    return views.overview(await this._ask('GET', 'overview'));
+    return views.overview(await this._read('overview'));
   }
 
   /** The last minutes of the user's own slices. */
   async history(): Promise<IHistory> {
-    return views.history(await this._ask('GET', 'history'));
+    return views.history(await this._read('history'));
   }
 
   /** Call off the wait of that kernel's start. */
   async cancel(kernelId: string): Promise<void> {
-    await this._ask('DELETE', `leases/${encodeURIComponent(kernelId)}`);
+    await this._ask(`leases/${encodeURIComponent(kernelId)}`, { method: 'DELETE' });
   }
 
   /**
@@ -40,13 +43,17 @@ export class Api {
    */
   async changeSize(kernelId: string, size: string, kernelspec: string): Promise<ISwitched> {
     const path = `kernels/${encodeURIComponent(kernelId)}/size`;
-    return views.switched(await this._ask('POST', path, { size, kernelspec }));
+    const body = JSON.stringify({ size, kernelspec });
+    return views.switched(await this._ask(path, { method: 'POST', body }));
+  }
+
+  private async _read(path: string): Promise<unknown> {
+    return this._ask(path, { signal: AbortSignal.timeout(ANSWER_MS) });
   }
 
   /** The answer's JSON. Throws {@link ApiError}, ServerConnection.NetworkError, DecodeError. */
-  private async _ask(method: string, path: string, body?: object): Promise<unknown> {
+  private async _ask(path: string, init: RequestInit): Promise<unknown> {
     const url = URLExt.join(this._settings.baseUrl, 'jupyter-mig', 'api', path);
-    const init = body === undefined ? { method } : { method, body: JSON.stringify(body) };
     const response = await ServerConnection.makeRequest(url, init, this._settings);
     const answer = await json(response);
     if (!response.ok) {

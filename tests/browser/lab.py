@@ -147,13 +147,15 @@ class Lab:
 
 
 @asynccontextmanager
-async def lab(user: Home, *options: str, theme: Theme = "Light") -> AsyncIterator[Lab]:
+async def lab(
+    user: Home, *options: str, theme: Theme = "Light", base: str = ""
+) -> AsyncIterator[Lab]:
     """JupyterLab for ``user``, its launcher shown, in a browser without a past."""
     _link_extension(user)
     settle(user)
     _set(user, "themes", {"theme": f"JupyterLab {theme}"})
     options = ("--expose-app-in-browser", *options)
-    async with serving(user, *options, app="jupyterlab") as server, chromium() as page:
+    async with serving(user, *options, app="jupyterlab", base=base) as server, chromium() as page:
         await page.goto(f"{server.url}/lab?token={TOKEN}&reset")
         await page.locator(".jp-LauncherCard").first.wait_for()
         yield Lab(page, server)

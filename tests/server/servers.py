@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -128,6 +129,11 @@ class Home:
         }
         (directory / "kernel.json").write_text(json.dumps(document))
 
+    async def removed(self) -> bool:
+        """Remove all files; False if a kernel that is ending made one meanwhile."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+        return not self.directory.exists()
+
     async def stop_broker(self) -> None:
         """End the broker's process."""
         settings = Settings(driver=self.driver, socket=self.client.socket)
@@ -138,12 +144,12 @@ class Home:
 @asynccontextmanager
 async def home(driver: str = DRIVER) -> AsyncIterator[Home]:
     """A short path (Unix sockets), gone afterwards, the broker too."""
-    with tempfile.TemporaryDirectory(prefix="mig-") as directory:
-        user = Home(Path(directory), driver)
-        try:
-            yield user
-        finally:
-            await user.stop_broker()
+    user = Home(Path(tempfile.mkdtemp(prefix="mig-")), driver)
+    try:
+        yield user
+    finally:
+        await user.stop_broker()
+        await until(user.removed, "for nobody to write into the home any more")
 
 
 class Server:
@@ -311,12 +317,13 @@ async def serving(
     python: str = sys.executable,
     ready: str = "jupyter_mig: ",
     base: str = "",
+    port: int = 0,
 ) -> AsyncIterator[Server]:
-    """A server for ``user``, its log cleared, that answers below ``base`` and has said that it is
-    ``ready``: by default with its sizes in the picker.
+    """A server for ``user``, its log cleared, that answers below ``base`` (at ``port``, or anywhere)
+    and has said that it is ``ready``: by default with its sizes in the picker.
     """
     options = (f"--ServerApp.base_url={base}/", *options)
-    with _process(user, python, app, base, *options) as server:
+    with _process(user, python, app, base, port or _free_port(), *options) as server:
         await until(lambda: _answers(server, ready), f"for the server to answer\n{server.log()}")
         yield server
 
@@ -332,8 +339,9 @@ async def _answers(server: Server, ready: str) -> bool:
 
 
 @contextmanager
-def _process(user: Home, python: str, app: str, base: str, *options: str) -> Iterator[Server]:
-    port = _free_port()
+def _process(
+    user: Home, python: str, app: str, base: str, port: int, *options: str
+) -> Iterator[Server]:
     command = [python, "-m", app, "--no-browser", "--allow-root", "--ip=127.0.0.1"]
     command += [f"--port={port}", "--ServerApp.port_retries=0"]
     command += [f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={user.notebooks}"]
