@@ -10,7 +10,7 @@ last commits, but then the boot id voids instances and leases anyway.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -111,13 +111,12 @@ class EventLog:
         self._seam.reached("after log write")
         return self._seq - len(rows) + 1
 
-    def decide(self, seq: int, choices: tuple[Choice, ...]) -> None:
-        """Add the choices that the event of that number led to."""
+    def decide(self, choices: Mapping[int, tuple[Choice, ...]]) -> None:
+        """Add the choices that events led to, by the events' numbers."""
         self._seam.reached("before choices")
+        rows = [(seq, msgspec.json.encode(made).decode()) for seq, made in choices.items()]
         with self._transaction():
-            self._database.execute(
-                "INSERT INTO choices VALUES (?, ?)", (seq, msgspec.json.encode(choices).decode())
-            )
+            self._database.executemany("INSERT INTO choices VALUES (?, ?)", rows)
         self._seam.reached("after choices")
 
     def shorten(self, state: bytes) -> None:

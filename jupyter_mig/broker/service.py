@@ -16,10 +16,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from jupyter_mig import errors
 from jupyter_mig.broker import processes, story
+from jupyter_mig.broker.entries import Entry, Outcome
 from jupyter_mig.broker.hardware import Hardware, gpu_of
 from jupyter_mig.broker.heartbeats import Heartbeats
 from jupyter_mig.broker.holders import Holders
@@ -35,7 +36,7 @@ from jupyter_mig.core import actions, events
 from jupyter_mig.core.actions import AnyAction
 from jupyter_mig.core.choices import Choice
 from jupyter_mig.core.events import AnyEvent
-from jupyter_mig.core.leases import Holder, Lease
+from jupyter_mig.core.leases import Lease
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import State
 
@@ -52,13 +53,9 @@ REFUSABLE = (
 )
 """Events that are dropped, not kept, when they cannot be logged: somebody may ask again."""
 
+_MOST_AT_ONCE = 64  # events: the loop has others to serve, too
 _SHORTEST_SLEEP_SECONDS = 0.01
 _LONGEST_SLEEP_SECONDS = 30.0
-
-
-class _Entry(NamedTuple):
-    event: AnyEvent
-    handled: asyncio.Future[list[AnyAction]] | None
 
 
 def boottime() -> float:
@@ -90,10 +87,12 @@ class Service:
         self._log, self._ledger = recovered
         self._hardware = hardware
         self._lanes = Lanes(self._fail)
-        self._holders = Holders(self._holder_left, settings.silence)
+        self._holders = Holders(
+            lambda holder: self.tell(events.HolderLeft(holder)), settings.silence
+        )
         self._waiters = Waiters()
         self._writer = ThreadPoolExecutor(1, "log")
-        self._queue: list[_Entry] = []
+        self._queue: list[Entry] = []
         self._wake = asyncio.Event()
         self._unwritable: errors.LogError | None = None
         self._since_snapshot = 0
@@ -159,12 +158,12 @@ class Service:
         Raises UnwritableLog if it could not be logged.
         """
         handled: asyncio.Future[list[AnyAction]] = asyncio.get_running_loop().create_future()
-        self._enqueue(_Entry(event, handled))
+        self._enqueue(Entry(event, handled))
         return await handled
 
     def tell(self, event: AnyEvent) -> None:
         """Have an event logged and handled, without waiting for it."""
-        self._enqueue(_Entry(event, None))
+        self._enqueue(Entry(event, None))
 
     async def changed(self, lease_id: str, seen: int) -> None:
         """Return once a lease's version is no longer ``seen``."""
@@ -191,7 +190,7 @@ class Service:
 
     # -- the line of events
 
-    def _enqueue(self, entry: _Entry) -> None:
+    def _enqueue(self, entry: Entry) -> None:
         self._queue.append(entry)
         self._wake.set()
 
@@ -208,42 +207,50 @@ class Service:
 
     async def _take_turn(self) -> None:
         """Log what stands in line, in one commit; then handle it."""
-        batch = list(self._queue)
+        batch = self._queue[:_MOST_AT_ONCE]
         if not batch:
             return
         at = self.clock()
         try:
-            records = [Record(at, entry.event) for entry in batch]
-            first = await self._in_writer(self._log.append, records)
+            first = await self._in_writer(
+                self._log.append, [Record(at, one.event) for one in batch]
+            )
         except errors.LogError as error:
             self._set_back(batch, error)
             return
         self._unwritable = None
         del self._queue[: len(batch)]
-        for seq, entry in enumerate(batch, first):
-            await self._handle(entry, at, seq)
+        turns = [self._handle(entry, at) for entry in batch]
+        choices = {seq: turn.choices for seq, turn in enumerate(turns, first) if turn.choices}
+        if choices:
+            await self._decided(choices)
+        for turn in turns:
+            self._carry_out(turn)
         self._after(len(batch))
+        if self._queue:
+            self._wake.set()
         if self._since_snapshot >= self.settings.snapshot_every:
             await self._shorten()
 
-    async def _handle(self, entry: _Entry, at: float, seq: int) -> None:
+    def _handle(self, entry: Entry, at: float) -> Outcome:
+        """Have the ledger handle an event, and tell of it as things are then."""
         todo = self._ledger.handle(entry.event, at)
-        if self._ledger.choices:
-            await self._decided(seq, self._ledger.choices)
         if isinstance(entry.event, events.HolderLeft):
             self._holders.heard(entry.event.holder)
-        for action in todo:
-            self._act(action)
-        if entry.handled is not None and not entry.handled.done():
-            entry.handled.set_result(todo)
+        return Outcome(entry.handled, todo, [*map(self._tell_of, todo)], self._ledger.choices)
 
-    async def _decided(self, seq: int, choices: tuple[Choice, ...]) -> None:
-        """Log the choices, however long it takes: until then nothing is done about them. Those who
-        ask meanwhile are refused.
-        """
+    def _carry_out(self, turn: Outcome) -> None:
+        for action, gpu_uuid in zip(turn.todo, turn.gpus, strict=True):
+            if gpu_uuid is not None and not self._leaving:
+                self._lanes.put(gpu_uuid, partial(self._hardware.carry_out, action), self._answered)
+        if turn.handled is not None and not turn.handled.done():
+            turn.handled.set_result(turn.todo)
+
+    async def _decided(self, choices: Mapping[int, tuple[Choice, ...]]) -> None:
+        """Log choices, however long it takes. Those who ask meanwhile are refused."""
         while True:
             try:
-                return await self._in_writer(self._log.decide, seq, choices)
+                return await self._in_writer(self._log.decide, choices)
             except errors.LogError as error:
                 self._set_back(list(self._queue), error)
             await asyncio.sleep(self.settings.write_retry)
@@ -254,13 +261,13 @@ class Service:
         self._waiters.tell(self._version)
         self._set_alarm()
 
-    def _set_back(self, batch: list[_Entry], error: errors.LogError) -> None:
+    def _set_back(self, batch: list[Entry], error: errors.LogError) -> None:
         """The log took nothing: refuse the requests, keep the facts, try again."""
         if self._unwritable is None:
             log.error("%s", error)
         self._unwritable = error
         kept = [
-            _Entry(entry.event, None) for entry in batch if not isinstance(entry.event, REFUSABLE)
+            Entry(entry.event, None) for entry in batch if not isinstance(entry.event, REFUSABLE)
         ]
         self._queue[: len(batch)] = kept
         for entry in batch:
@@ -295,17 +302,13 @@ class Service:
 
     # -- the hardware
 
-    def _act(self, action: AnyAction) -> None:
+    def _tell_of(self, action: AnyAction) -> str | None:
+        """Tell of an action; the GPU that it is about, if it is about one."""
         line = story.told(action, self.state)
         if line is not None:
             log.info(line)
         self._witness.saw(action, self.state)
-        gpu_uuid = gpu_of(action, self._gpu_of_instance)
-        if gpu_uuid is not None and not self._leaving:
-            self._lanes.put(gpu_uuid, lambda: self._hardware.carry_out(action), self._answered)
-
-    def _gpu_of_instance(self, instance_id: str) -> str:
-        return self.state.instances[instance_id].spec.gpu_uuid
+        return gpu_of(action, lambda name: self.state.instances[name].spec.gpu_uuid)
 
     def _answered(self, event: AnyEvent) -> None:
         self._note(event)
@@ -338,7 +341,7 @@ class Service:
                 handled.set_result([])  # nothing new: not worth a place in the log
                 return
             self._note(event)
-            self._enqueue(_Entry(event, handled))
+            self._enqueue(Entry(event, handled))
 
         look = actions.ObserveGpu(gpu_uuid)
         self._lanes.put(gpu_uuid, lambda: self._hardware.carry_out(look), answered)
@@ -363,12 +366,8 @@ class Service:
 
     # -- the rest
 
-    def _holder_left(self, holder: Holder) -> None:
-        self.tell(events.HolderLeft(holder))
-
     def _version(self, lease_id: str) -> int | None:
-        lease = self.find(lease_id)
-        return lease.version if lease is not None else None
+        return lease.version if (lease := self.find(lease_id)) else None
 
     def _fail(self, error: BaseException) -> None:
         """A bug: nothing is done any more, the process ends, and the next one takes over."""

@@ -84,6 +84,12 @@ HANDLERS: Mapping[type[events.Event], Callable[[Turn, Any], None]] = MappingProx
 )
 
 
+_TIMELESS = (events.SlicesRequested, events.InstanceCreated)
+"""Events that come by the hundred at one moment, and make nothing due at it: what was due then has
+happened with the first of them.
+"""
+
+
 class Ledger:
     """Who holds what. See the module's theory of operation.
 
@@ -111,13 +117,14 @@ class Ledger:
         turn = Turn(self.state, self.rules, self.state.now - then, choices)
         before = self.state.counter
         HANDLERS[type(event)](turn, event)
+        if turn.passed or not isinstance(event, _TIMELESS):
+            deadlines.due(turn)
         self._settle(turn)
         self._announce(turn, before)
         self.choices = tuple(turn.choices.made)
         return turn.actions
 
     def _settle(self, turn: Turn) -> None:
-        deadlines.due(turn)
         line.serve(turn)
         if deadlines.give_up(turn):
             line.serve(turn)
@@ -125,7 +132,8 @@ class Ledger:
 
     def _announce(self, turn: Turn, before: int) -> None:
         """Tell those who asked in this turn that they have to wait."""
-        for lease in self.state.waiting():
+        asked = self.state.waiting() if self.state.counter > before else ()
+        for lease in asked:
             if lease.order > before and lease.state is LeaseState.WAITING:
                 turn.do(Enqueue(lease.lease_id))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from jupyter_mig.core import line, quotas, supply
@@ -24,7 +26,7 @@ _TAKEN_BACK = frozenset({LeaseState.DOOMED, LeaseState.DRAINING})
 
 def slices_requested(turn: Turn, event: SlicesRequested) -> None:
     """Put every ask in line, the largest first, so that a batch is planned well."""
-    for ask in sorted(event.asks, key=lambda ask: -supply.width(turn.state, turn.rules, ask.size)):
+    for ask in _largest_first(turn, event.asks):
         known = _same_request(turn, ask)
         if known is not None:
             _adopt(turn, known, ask)
@@ -37,6 +39,12 @@ def slices_requested(turn: Turn, event: SlicesRequested) -> None:
             turn.end(lease, Trigger.END, EndReason.NOT_ALLOWED)
         elif not ask.instead_of:  # that one has room of its own
             turn.batch.append(lease)
+
+
+def _largest_first(turn: Turn, asks: tuple[Ask, ...]) -> Sequence[Ask]:
+    if len(asks) < 2:
+        return asks
+    return sorted(asks, key=lambda ask: -supply.width(turn.state, turn.rules, ask.size))
 
 
 def _same_request(turn: Turn, ask: Ask) -> Lease | None:

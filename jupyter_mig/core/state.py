@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from enum import Enum
 from operator import attrgetter
 
@@ -138,6 +140,13 @@ class State(msgspec.Struct):
         """The instances known on one GPU."""
         return [place for place in self.instances.values() if place.spec.gpu_uuid == gpu_uuid]
 
+    def by_gpu(self) -> defaultdict[str, list[Place]]:
+        """The instances known on each GPU."""
+        found: defaultdict[str, list[Place]] = defaultdict(list)
+        for place in self.instances.values():
+            found[place.spec.gpu_uuid].append(place)
+        return found
+
     def is_drained(self, place: Place) -> bool:
         """Whether nothing new is to be started where the instance is."""
         return place.spec.gpu_uuid in self.drained
@@ -162,16 +171,19 @@ class State(msgspec.Struct):
     def occupancy(
         self,
         gpu_uuid: str,
+        there: Iterable[Place] | None = None,
         *,
         keys: frozenset[str] = frozenset(),
         without: frozenset[str] = frozenset(),
     ) -> Occupancy:
         """What is taken on a GPU, seen by somebody who may use the parkings named in ``keys`` and
-        thinks the instances in ``without`` away.
+        thinks the instances in ``without`` away. ``there`` are the instances on it, if they have
+        been looked up already.
         """
+        there = self.on_gpu(gpu_uuid) if there is None else there
         tally = Occupancy(
             self.gpus[gpu_uuid].gpu.geometry,
-            (p.spec for p in self.on_gpu(gpu_uuid) if p.instance_id not in without),
+            (p.spec for p in there if p.instance_id not in without),
         )
         for parking in self.parkings.values():
             if parking.key not in keys:

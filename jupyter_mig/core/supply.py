@@ -15,11 +15,11 @@ NOTHING: frozenset[str] = frozenset()
 
 def offers(state: State) -> Iterator[sizes.Offer]:
     """Every profile that could be had on this node, now or later."""
-    for gpu in state.gpus.values():
-        if gpu.creates:
-            for profile in gpu.gpu.geometry.profiles:
-                if profile.starts:
-                    yield sizes.Offer(profile.name, profile.memory_bytes, profile.width)
+    makers = (gpu.gpu.geometry for gpu in state.gpus.values() if gpu.creates)
+    for geometry in {id(each): each for each in makers}.values():  # many GPUs have the same
+        for profile in geometry.profiles:
+            if profile.starts:
+                yield sizes.Offer(profile.name, profile.memory_bytes, profile.width)
     for place in state.instances.values():
         if not place.ours and place.state is not PlaceState.OUTSIDE:
             yield sizes.Offer(place.profile_name, place.memory_bytes)
@@ -72,10 +72,11 @@ def candidates(
     closed: frozenset[str] = NOTHING,
 ) -> Iterator[Candidate]:
     """GPUs on which an instance of profile ``name`` might be made, those in ``closed`` apart."""
+    there = state.by_gpu()
     for uuid, gpu in state.gpus.items():
         profile = gpu.gpu.geometry.by_name.get(name)
         if profile is not None and profile.starts and _usable(gpu) and uuid not in closed:
-            occupancy = state.occupancy(uuid, without=without, keys=keys)
+            occupancy = state.occupancy(uuid, there[uuid], without=without, keys=keys)
             yield Candidate(uuid, gpu.gpu.index, profile, occupancy)
 
 

@@ -82,7 +82,7 @@ def test_what_is_appended_reads_back(batches: list[list[Record]], tmp_path: Path
     for batch in batches:
         for seq, record in enumerate(batch, log.append(batch)):
             if record.choices:
-                log.decide(seq, record.choices)
+                log.decide({seq: record.choices})
     log.close()
     again = opened(file)
     assert again.read() == History(None, [record for batch in batches for record in batch])
@@ -96,7 +96,7 @@ def test_a_snapshot_stands_for_all_before_it(path: Path) -> None:
     log.shorten(b'{"a":1}')
     log.close()
     log = opened(path)
-    log.decide(log.append([left(3)]), (Choice("l", Spec("GPU-0", 19, 6)),))
+    log.decide({log.append([left(3)]): (Choice("l", Spec("GPU-0", 19, 6)),)})
     log.shorten(b'{"a":2}')
     log.append([left(4)])
     assert log.read() == History(b'{"a":2}', [left(4)])

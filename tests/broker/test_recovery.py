@@ -85,7 +85,7 @@ def test_another_rule_changes_no_place_that_was_chosen(tmp_path: Path) -> None:
         seq = log.append([record])
         lived.handle(record.event, record.at_seconds)
         if lived.choices:
-            log.decide(seq, lived.choices)
+            log.decide({seq: lived.choices})
     log.close()
     with another_rule():
         assert recovered(path)[0].state == lived.state

@@ -4,12 +4,13 @@ import asyncio
 import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from jupyter_mig import errors
+from jupyter_mig.broker.entries import Outcome
 from jupyter_mig.broker.log import EventLog, Record
 from jupyter_mig.broker.service import Service
 from jupyter_mig.core import actions, events
@@ -105,12 +106,12 @@ async def test_nothing_is_made_before_its_place_is_in_the_log(
     """
     decide, attempts = EventLog.decide, 0
 
-    def decided(log: EventLog, seq: int, choices: tuple[Choice, ...]) -> None:
+    def decided(log: EventLog, choices: Mapping[int, tuple[Choice, ...]]) -> None:
         nonlocal attempts
         attempts += 1
         if attempts < 3:
             raise errors.UnwritableLog("The broker cannot write its log: disk is full")
-        decide(log, seq, choices)
+        decide(log, choices)
 
     monkeypatch.setattr(EventLog, "decide", decided)
     async with home.started() as service:
@@ -150,13 +151,13 @@ async def test_the_order_of_facts_outlives_a_full_disk(
     disk = Disk(monkeypatch)
     async with home.started() as service:
         request = ask("k", "1g.5gb")
-        act = service._act
+        carry_out = service._carry_out
 
-        def act_then_fill(action: actions.AnyAction) -> None:
-            disk.full = isinstance(action, actions.CreateInstance)
-            act(action)
+        def fill_then_carry_out(turn: Outcome) -> None:
+            disk.full = any(isinstance(each, actions.CreateInstance) for each in turn.todo)
+            carry_out(turn)
 
-        monkeypatch.setattr(service, "_act", act_then_fill)
+        monkeypatch.setattr(service, "_carry_out", fill_then_carry_out)
         await service.post(events.SlicesRequested((request,)))
         lease = service.find(request.lease_id)
         assert lease is not None
