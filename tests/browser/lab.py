@@ -151,7 +151,7 @@ async def lab(
     user: Home, *options: str, theme: Theme = "Light", base: str = ""
 ) -> AsyncIterator[Lab]:
     """JupyterLab for ``user``, its launcher shown, in a browser without a past."""
-    _link_extension(user)
+    link_extension(user)
     settle(user)
     _set(user, "themes", {"theme": f"JupyterLab {theme}"})
     options = ("--expose-app-in-browser", *options)
@@ -183,7 +183,7 @@ async def chromium() -> AsyncIterator[Page]:
 @asynccontextmanager
 async def notebook(user: Home, name: str, size: str) -> AsyncIterator[Lab]:
     """Notebook 7 for ``user``, with one notebook that was saved with a kernel of that size."""
-    _link_extension(user)
+    link_extension(user)
     save_notebook(user, name, size)
     options = ("--expose-app-in-browser",)
     async with serving(user, *options, app="notebook") as server, chromium() as page:
@@ -208,7 +208,8 @@ def save_notebook(user: Home, name: str, size: str) -> None:
     (user.notebooks / name).write_text(saved)
 
 
-def _link_extension(user: Home) -> None:
+def link_extension(user: Home) -> None:
+    """JupyterLab finds what was built from this tree."""
     assert (EXTENSION / "package.json").is_file(), "the extension is not built: run make frontend"
     extensions = user.directory / "data" / "labextensions"
     extensions.mkdir(parents=True)

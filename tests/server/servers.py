@@ -319,7 +319,7 @@ async def serving(
     base: str = "",
     port: int = 0,
 ) -> AsyncIterator[Server]:
-    """A server for ``user``, its log cleared, that answers below ``base`` (at ``port``, or anywhere)
+    """A server for ``user``, its log cleared, that answers below ``base`` (at ``port``, or any)
     and has said that it is ``ready``: by default with its sizes in the picker.
     """
     options = (f"--ServerApp.base_url={base}/", *options)
