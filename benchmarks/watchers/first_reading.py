@@ -92,8 +92,8 @@ class Load:
         await asyncio.gather(*sizes)
 
     async def _lab(self) -> None:
-        await self.page.locator(".jp-LauncherCard").first.wait_for(state="attached")
-        self.milliseconds["JupyterLab's launcher"] = self._since()
+        await self.page.wait_for_function("window.jupyterapp?.restored.then(() => true)")
+        self.milliseconds["JupyterLab itself"] = self._since()
 
     async def _wait(self, name: str) -> None:
         await READINGS[name][2](self.page)
