@@ -30,7 +30,7 @@ async def _fuzz(url: str, notes: Path, *more: str) -> None:
         *("--config-file", str(HERE / "fuzzing.toml"), "run", f"{url}/v1/openapi.json"),
         *("--seed", "1", "--generation-deterministic"),
         *("--max-examples", EXAMPLES, "--no-color", "--continue-on-failure", "--warnings", "off"),
-        *("--suppress-health-check", "all"),
+        *("--suppress-health-check", "all", "--workers", "1"),
         *("--max-response-time", f"{LONGEST_ANSWER_SECONDS}", "--request-timeout", "20"),
         *more,
         cwd=notes,
