@@ -8,6 +8,13 @@ import type { Model } from './model.js';
 import type { INews } from './news.js';
 import type { Sizing } from './sizing.js';
 
+interface IShown {
+  readonly id: string;
+  readonly news: INews;
+  /** Whether an answer of the server's has told of its lease. */
+  isKnown: boolean;
+}
+
 /** Shows notices as JupyterLab's notifications, with what can be done about them. */
 export class Toasts {
   constructor(
@@ -32,15 +39,20 @@ export class Toasts {
     }
     this._shown.set(notice.key, {
       id: id ?? Notification.emit(notice.text, notice.type, options),
-      news: notice.news
+      news: notice.news,
+      isKnown: this._model.leases.some(lease => lease.leaseId === notice.news.leaseId)
     });
   }
 
-  /** Nobody should read of a wait that was called off, nor be asked to do something about it. */
+  /** Nobody should read of a wait that was called off, nor be asked to do something about it. The
+   * news may be quicker than the answer that tells of their lease.
+   */
   private _closePast(): void {
-    for (const { id, news } of this._shown.values()) {
-      if (isPast(news, this._model.leases)) {
-        Notification.dismiss(id);
+    const leases = this._model.leases;
+    for (const shown of this._shown.values()) {
+      shown.isKnown ||= leases.some(lease => lease.leaseId === shown.news.leaseId);
+      if (shown.isKnown && isPast(shown.news, leases)) {
+        Notification.dismiss(shown.id);
       }
     }
     this._forgetThoseGone();
@@ -99,5 +111,5 @@ export class Toasts {
     }
   }
 
-  private readonly _shown = new Map<string, { readonly id: string; readonly news: INews }>();
+  private readonly _shown = new Map<string, IShown>();
 }

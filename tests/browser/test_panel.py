@@ -167,7 +167,7 @@ async def test_using_a_smaller_size_now(user: Home) -> None:
         await page.open_notebook("whole.ipynb", "7g.40gb")
         await page.is_idle()
         await page.open_notebook("train.ipynb", "2g.10gb")
-        await page.is_idle()
+        await user.bound(2)
         await page.open_notebook("sweep.ipynb", "7g.40gb")
         await page.command("jupyter-mig:open-panel")
         here = page.panel.get_by_role("region", name="This notebook")

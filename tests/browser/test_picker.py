@@ -12,7 +12,7 @@ from tests.server.servers import Home, until
 async def _hold(user: Home, size: str, times: int = 1) -> list[str]:
     """Slices that other notebooks hold; the leases."""
     wishes = [LeaseRequest(f"{size}-{each}", size, "other.ipynb") for each in range(times)]
-    return [(await user.client.acquire(wish)).lease_id for wish in wishes]
+    return await user.hold(*wishes)
 
 
 async def _has(user: Home, *sizes: str) -> None:

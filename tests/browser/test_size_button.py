@@ -22,7 +22,7 @@ def _row(page: Lab, text: str) -> Locator:
 async def _hold(user: Home, *sizes: str) -> list[str]:
     """Slices that other notebooks hold; the leases."""
     wishes = [LeaseRequest(size, size, f"other-{size}.ipynb") for size in sizes]
-    return [(await user.client.acquire(wish)).lease_id for wish in wishes]
+    return await user.hold(*wishes)
 
 
 async def _has(user: Home, *sizes: str) -> None:
@@ -110,6 +110,7 @@ async def test_a_change_takes_time_and_says_so() -> None:
     async with home(SLOW) as user, lab(user) as page:
         await page.open_notebook("train.ipynb", "1g.5gb")
         await page.is_idle()
+        await expect(page.size_button).to_have_text("GPU: 1g.5gb")
         await page.size_button.click()
         await _row(page, "3g.20gb").click()
         await page.accept()
@@ -127,6 +128,7 @@ async def test_own_room_counts(user: Home) -> None:
     async with lab(user) as page:
         await page.open_notebook("train.ipynb", "1g.5gb")
         await page.is_idle()
+        await expect(page.size_button).to_have_text("GPU: 1g.5gb")
         await page.size_button.click()
         await expect(_row(page, "4g.20gb")).to_contain_text("none free now")
         await _row(page, "4g.20gb").click()
@@ -191,6 +193,7 @@ async def test_without_a_gpu_and_back(user: Home) -> None:
     async with lab(user) as page:
         await page.open_notebook("train.ipynb", "1g.5gb")
         await page.is_idle()
+        await expect(page.size_button).to_have_text("GPU: 1g.5gb")
         await page.size_button.click()
         await _row(page, "keep the notebook").click()
         await page.picture("size-none")
@@ -211,6 +214,7 @@ async def test_the_old_size_comes_back(user: Home) -> None:
     async with lab(user) as page:
         await page.open_notebook("train.ipynb", "1g.5gb")
         await page.is_idle()
+        await expect(page.size_button).to_have_text("GPU: 1g.5gb")
         await page.size_button.click()
         await _row(page, "2g.10gb").click()
         await page.accept()

@@ -20,7 +20,7 @@ SHOW = "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"
 async def _occupy(user: Home, size: str, times: int = 1) -> list[str]:
     """Slices of ours that other notebooks hold; the leases."""
     wishes = [LeaseRequest(f"{size}-{each}", size, f"other{each}.ipynb") for each in range(times)]
-    return [(await user.client.acquire(wish)).lease_id for wish in wishes]
+    return await user.hold(*wishes)
 
 
 async def _leases_command(user: Home) -> list[dict[str, object]]:

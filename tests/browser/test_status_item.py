@@ -44,9 +44,12 @@ async def test_memory_that_fills_is_seen(user: Home) -> None:
 
 async def test_a_wait_is_shown_and_called_off(user: Home) -> None:
     """The place in line; Cancel works at once, and the wait is over for everybody."""
-    for each in range(2):
-        wish = LeaseRequest(f"other{each}", "7g.40gb", "other.ipynb", patience_seconds=None)
-        await user.client.request(wish)
+    wishes = [
+        LeaseRequest(f"other{each}", "7g.40gb", "other.ipynb", patience_seconds=None)
+        for each in range(2)
+    ]
+    await user.hold(wishes[0])
+    await user.client.request(wishes[1])
 
     async def only_others() -> bool:
         return {lease.label for lease in await user.leases()} == {"other.ipynb"}
@@ -64,13 +67,13 @@ async def test_a_wait_is_shown_and_called_off(user: Home) -> None:
 
 async def test_a_wait_that_ends_well_is_told(user: Home) -> None:
     """Also who looks at something else then learns of it, and is one click away."""
-    running = await user.client.acquire(LeaseRequest("other", "7g.40gb", "other.ipynb"))
+    (running,) = await user.hold(LeaseRequest("other", "7g.40gb", "other.ipynb"))
     async with lab(user) as page:
         await page.open_notebook("train.ipynb", "1g.5gb")
         await expect(page.slice).to_contain_text("waiting for 1g.5gb: next in line")
         await page.command("launcher:create")
         await page.page.wait_for_timeout(3_500)  # a shorter wait is no news
-        await user.client.release(running.lease_id)
+        await user.client.release(running)
         toast = page.page.locator(".Toastify__toast")
         await expect(toast).to_contain_text("train.ipynb has its 1g.5gb slice")
         await page.picture("notice")

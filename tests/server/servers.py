@@ -25,7 +25,7 @@ from jupyter_mig.client import Client, Settings
 from jupyter_mig.errors import BrokerError, DriverError
 from jupyter_mig.nvml.driver import open_driver
 from jupyter_mig.wire import meeting
-from jupyter_mig.wire.messages import LeaseView
+from jupyter_mig.wire.messages import LeaseRequest, LeaseView
 
 DRIVER = "simulated:1xA100-SXM4-40GB?time_scale=0"
 TOKEN = "secret"
@@ -90,6 +90,23 @@ class Home:
     async def leases(self) -> list[LeaseView]:
         """What the broker says."""
         return await self.client.leases()
+
+    async def bound(self, count: int) -> None:
+        """Wait until so many kernels run on slices."""
+
+        async def all_are() -> bool:
+            return [lease.state for lease in await self.leases()] == ["bound"] * count
+
+        await until(all_are, f"for {count} kernels on slices")
+
+    async def hold(self, *wishes: LeaseRequest) -> list[str]:
+        """Slices that other notebooks hold, as long as this process lives; the leases."""
+        held = []
+        for wish in wishes:
+            lease = await self.client.acquire(wish)
+            await self.client.bind(lease.lease_id, os.getpid())
+            held.append(lease.lease_id)
+        return held
 
     def instances(self) -> int:
         """What the silicon says: GPU instances that exist."""

@@ -9,6 +9,9 @@ import { Wishes } from '../wishes.js';
 import { ISizing } from './sizing.js';
 import { ISlices } from './slices.js';
 
+/** The news are told without an answer after that. */
+const ANSWER_MS = 2_000;
+
 export const notices: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-mig:notices',
   description: 'Says what becomes of slices, and of those who wait for one.',
@@ -30,12 +33,14 @@ export const notices: JupyterFrontEndPlugin<void> = {
       if (news === null) {
         return;
       }
-      model.refresh();
-      // Where a notebook is open JupyterLab says itself why its kernel did not start.
-      const isSaid = news.kind === 'refused' && kernels.isOpen(news);
-      if (wishes.isWanted(news.kind) && !isSaid) {
-        toasts.show(noticeOf(news));
-      }
+      // What can be done about it depends on the lease, which may be as new as the news.
+      void model.refreshed(ANSWER_MS).then(() => {
+        // Where a notebook is open JupyterLab says itself why its kernel did not start.
+        const isSaid = news.kind === 'refused' && kernels.isOpen(news);
+        if (wishes.isWanted(news.kind) && !isSaid) {
+          toasts.show(noticeOf(news));
+        }
+      });
     });
   }
 };
