@@ -81,6 +81,7 @@ class Home:
             "JUPYTERLAB_SETTINGS_DIR": str(directory / "settings"),
         }
         self.client = Client(Settings.from_environment(self.environ))
+        self._kernels: list[subprocess.Popen[bytes]] = []
 
     @property
     def broker_dir(self) -> Path:
@@ -100,13 +101,21 @@ class Home:
         await until(all_are, f"for {count} kernels on slices")
 
     async def hold(self, *wishes: LeaseRequest) -> list[str]:
-        """Slices that other notebooks hold, as long as this process lives; the leases."""
+        """Slices that other notebooks hold, whose kernels are processes that sleep; the leases."""
         held = []
         for wish in wishes:
             lease = await self.client.acquire(wish)
-            await self.client.bind(lease.lease_id, os.getpid())
+            kernel = subprocess.Popen(["sleep", "3600"])  # noqa: ASYNC220 - it returns at once
+            self._kernels.append(kernel)
+            await self.client.bind(lease.lease_id, kernel.pid)
             held.append(lease.lease_id)
         return held
+
+    def end_kernels(self) -> None:
+        """End what holds slices for other notebooks, as far as the broker has not."""
+        for kernel in self._kernels:
+            kernel.kill()
+            kernel.wait()
 
     def instances(self) -> int:
         """What the silicon says: GPU instances that exist."""
@@ -166,6 +175,7 @@ async def home(driver: str = DRIVER) -> AsyncIterator[Home]:
         yield user
     finally:
         await user.stop_broker()
+        user.end_kernels()
         await until(user.removed, "for nobody to write into the home any more")
 
 
