@@ -17,7 +17,7 @@ from jupyter_mig.wire.messages import LeaseView, NodeView, ReadingsView
 
 View = TypeVar("View")
 
-FRESH_SECONDS = 1.0
+FRESH_SECONDS = 0.5
 """How old an answer may be: tabs that ask at about the same time cost one pass."""
 
 HOPELESS = (DriverError, BrokerStartFailed)

@@ -12,13 +12,14 @@ from jupyter_mig.wire import codec
 from jupyter_mig.wire.messages import BindRequest, ErrorBody, LeaseRequest, LeaseView, SliceView
 
 WORDS = st.text(max_size=30)
+NAMES = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=200)
 
 
 @given(
     request=st.builds(
         LeaseRequest,
-        kernel_id=st.text(min_size=1, max_size=200),
-        size=st.text(min_size=1, max_size=200),
+        kernel_id=NAMES,
+        size=NAMES,
         label=WORDS,
         patience_seconds=st.none() | st.floats(min_value=0, max_value=1e9),
         wait_seconds=st.floats(min_value=0, max_value=1e9),
