@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import msgspec
+from msgspec.structs import replace
 
 from jupyter_mig import errors
 from jupyter_mig.broker.hints import CudaDevice
 from jupyter_mig.broker.inventory import Choice, Inventories, Inventory
-from jupyter_mig.core import sizes
+from jupyter_mig.core import cpus, sizes
 from jupyter_mig.core.geometry import NO_GPU_INSTANCE, Gpu, Identity, Instance, Spec
 from jupyter_mig.nvml.port import HardwarePort
 
@@ -22,6 +23,7 @@ class Stock(msgspec.Struct, frozen=True):
     """``instances`` are all there are; those in ``withheld`` (UUIDs) are not for us to use.
 
     ``problem`` is in the way of starting anything; ``notes`` are what a person should know.
+    ``near_cpus`` is the list of CPUs near the GPU; empty: not known.
     """
 
     choice: Choice
@@ -29,6 +31,7 @@ class Stock(msgspec.Struct, frozen=True):
     withheld: tuple[str, ...] = ()
     problem: str = ""
     notes: tuple[str, ...] = ()
+    near_cpus: str = ""
 
     @property
     def creates(self) -> bool:
@@ -39,11 +42,22 @@ class Stock(msgspec.Struct, frozen=True):
 def take(driver: HardwarePort, gpu: Gpu, inventories: Inventories) -> Stock:
     """Look at one GPU. Raises any DriverError; nothing is left out."""
     choice = inventories.of(gpu, simulated=driver.simulated)
+    return replace(_taken(driver, gpu, inventories, choice), near_cpus=_near_cpus(driver, gpu))
+
+
+def _taken(driver: HardwarePort, gpu: Gpu, inventories: Inventories, choice: Choice) -> Stock:
     if choice.inventory is Inventory.FULL:
         return _whole(driver, gpu, choice)
     if choice.inventory is Inventory.VISIBLE:
         return _visible(driver, gpu, inventories, choice)
     return Stock(choice, driver.instances(gpu.uuid), notes=_unknown(gpu))
+
+
+def _near_cpus(driver: HardwarePort, gpu: Gpu) -> str:
+    try:
+        return cpus.listed(driver.near_cpus(gpu.uuid))
+    except errors.DriverError:
+        return ""  # a kernel runs as well anywhere; it is only slower to talk to its GPU
 
 
 def _unknown(gpu: Gpu) -> tuple[str, ...]:

@@ -146,6 +146,7 @@ class Views:
             return None
         gpu = self._state.gpus[place.spec.gpu_uuid].gpu
         profile = gpu.geometry.by_id.get(place.spec.profile_id)
+        stock = self._stocks.get(gpu.uuid)
         return SliceView(
             mig_uuid=place.identity.mig_uuid,
             profile=place.profile_name,
@@ -158,6 +159,7 @@ class Views:
             start=place.spec.start,
             whole_gpu=place.identity.is_gpu,
             access_nodes=self._locked.get(place.instance_id, ()),
+            near_cpus=stock.near_cpus if stock else "",
         )
 
     def _over_quota(self, lease: Lease) -> str:

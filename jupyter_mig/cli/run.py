@@ -22,7 +22,7 @@ from jupyter_mig.cli.label import heading
 from jupyter_mig.cli.notice import Notice
 from jupyter_mig.cli.program import CannotRun, become, find, label
 from jupyter_mig.cli.terminal import of
-from jupyter_mig.client import Client, Settings, place
+from jupyter_mig.client import Client, Settings, affinity, place
 from jupyter_mig.client.locks import lock
 from jupyter_mig.client.starter import Starter
 from jupyter_mig.errors import Cancelled, LeaseEnded, NotTheHolder
@@ -50,10 +50,21 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="fail if no slice is free now",
     )
     parser.add_argument("--label", help="what leases and status call it (default: the command)")
+    near_gpu(parser)
     parser.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...", help="what to run"
     )
     parser.set_defaults(usage_error=parser.error)
+
+
+def near_gpu(parser: argparse.ArgumentParser) -> None:
+    """The argument that says on which CPUs."""
+    parser.add_argument(
+        "--any-cpu",
+        dest="near_gpu",
+        action="store_false",
+        help="use all CPUs there are, not only those near the GPU",
+    )
 
 
 def seconds(text: str) -> float:
@@ -77,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     try:
         file = find(command[0], os.environ)
-        become(file, command, environment(request))
+        become(file, command, environment(request, near_gpu=arguments.near_gpu))
     except (Cancelled, LeaseEnded) as error:
         error.next_step = error.next_step or "Run the command again to get another slice."
         raise
@@ -86,8 +97,10 @@ def run(arguments: argparse.Namespace) -> int:
         return problem.status
 
 
-def environment(request: LeaseRequest) -> dict[str, str]:
-    """The environment in which this process has a slice, however long that takes."""
+def environment(request: LeaseRequest, *, near_gpu: bool) -> dict[str, str]:
+    """The environment in which this process has a slice, however long that takes; it is on the CPUs
+    near that then, or stays where it is.
+    """
     settings = Settings.from_environment(os.environ)
     if settings.remote is not None:
         raise _unseen(f"It is at {settings.remote.url}.")
@@ -108,6 +121,7 @@ def environment(request: LeaseRequest) -> dict[str, str]:
     client, lease, key = hold(obtain, client=Client(settings, _Aside(settings)))
     if lease.slice is None:
         raise LeaseEnded("The slice was lost before the command started.")
+    affinity.restrict(0, affinity.near(lease.slice if near_gpu else None, settings))
     return with_slice(
         os.environ,
         lease.slice,

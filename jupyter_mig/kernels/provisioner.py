@@ -27,9 +27,9 @@ from typing import Any
 import msgspec
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
-from traitlets import Float, TraitError, Unicode, default
+from traitlets import Bool, Float, TraitError, Unicode, default
 
-from jupyter_mig.client import Client, Settings
+from jupyter_mig.client import Client, Settings, affinity
 from jupyter_mig.client.locks import locked
 from jupyter_mig.errors import (
     JupyterMigError,
@@ -91,6 +91,14 @@ class MIGProvisioner(LocalProvisioner):
         How long a kernel waits in line for a slice, in seconds. 0 refuses at once when none is
         free; None waits for ever. By default half an hour, and 20 s on a server without pending
         kernels, where the request to start a kernel blocks.
+        """,
+    ).tag(config=True)
+
+    near_gpu = Bool(
+        default_value=True,
+        help="""
+        Whether the kernel may use the CPUs near its slice's GPU alone: those of the GPU's NUMA
+        node that the server may use itself. Without it, all of the server's.
         """,
     ).tag(config=True)
 
@@ -270,8 +278,11 @@ class MIGProvisioner(LocalProvisioner):
         Raises :class:`StartRefused` if the lease is over by then; the process is gone again.
         """
         try:
-            with locked(self.lease.slice if self.lease else None) as files:
+            mine = self.lease.slice if self.lease else None
+            cpus = affinity.near(mine if self.near_gpu else None, self.settings)
+            with locked(mine) as files, affinity.inherited(cpus):
                 inherited = (*kwargs.pop("pass_fds", ()), *files)
+                # It awaits nothing.
                 connection_info = await super().launch_kernel(cmd, pass_fds=inherited, **kwargs)
             if self._sliced:
                 await self._bind()

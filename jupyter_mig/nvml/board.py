@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from threading import Lock
 
@@ -26,6 +27,7 @@ class Board:
         self._mig_handles: dict[str, Handle] = {}
         self._geometry = Geometry()
         self._counters = Counters()
+        self._near_cpus: frozenset[int] | None = None
 
     def describe(self, index: int) -> Gpu:
         """The GPU as it is now."""
@@ -107,6 +109,14 @@ class Board:
         """What the GPU itself answers."""
         with self.lock:
             return question(self._handle.get())
+
+    def near_cpus(self) -> frozenset[int]:
+        """The CPUs near the GPU, asked for once: neither moves."""
+        with self.lock:
+            if self._near_cpus is None:
+                count = os.sysconf("SC_NPROCESSORS_CONF")
+                self._near_cpus = raw.cpus_near(self._handle.get(), count)
+            return self._near_cpus
 
     def minor(self) -> int:
         """The number of its device node and capability files."""

@@ -125,6 +125,10 @@ class Driver:
         """The temperature of the GPU."""
         return self._board(gpu_uuid).ask(raw.temperature_celsius)
 
+    def near_cpus(self, gpu_uuid: str) -> frozenset[int]:
+        """The CPUs of the GPU's NUMA node."""
+        return self._board(gpu_uuid).near_cpus()
+
     def access_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
         """The instance's device nodes that exist."""
         return self._access.of(self._board(gpu_uuid).minor(), identity)

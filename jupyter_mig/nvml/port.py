@@ -74,6 +74,12 @@ class HardwarePort(Protocol):
     def temperature_celsius(self, gpu_uuid: str) -> float:
         """The temperature of the GPU."""
 
+    def near_cpus(self, gpu_uuid: str) -> frozenset[int]:
+        """The CPUs of the GPU's NUMA node, as the kernel counts them, whoever may use them.
+
+        Raises NotSupported where NVML cannot tell.
+        """
+
     def access_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
         """The device nodes a CUDA program opens to use the instance; empty where there are none."""
 

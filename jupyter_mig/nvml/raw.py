@@ -7,8 +7,8 @@ where C wants a pointer; none of that leaves this module.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from ctypes import byref, c_uint
+from collections.abc import Callable, Sequence
+from ctypes import byref, c_uint, c_ulonglong, sizeof
 from functools import partial
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ from jupyter_mig.nvml.facts import (
 
 _Answer = TypeVar("_Answer")
 _MORE_THAN_ANY_ENUM = 256
+_MASK_BITS = 8 * sizeof(c_ulonglong)
 
 
 def call(name: str, *arguments: object, **options: object) -> Any:
@@ -176,6 +177,24 @@ def temperature_celsius(gpu: Device) -> int:
 def busy_percent(gpu: Device) -> int:
     """Of the driver's last period, the part in which something ran. NotSupported in MIG mode."""
     return int(call("nvmlDeviceGetUtilizationRates", gpu).gpu)
+
+
+def cpus_near(gpu: Device, cpu_count: int) -> frozenset[int]:
+    """Of so many CPUs, counted by the kernel from 0, those of the GPU's NUMA node. NotSupported:
+    it cannot tell.
+    """
+    words = -(-cpu_count // _MASK_BITS)
+    within = (words, pynvml.NVML_AFFINITY_SCOPE_NODE)
+    mask = _first_known(
+        partial(call, "nvmlDeviceGetCpuAffinityWithinScope", gpu, *within),
+        partial(call, "nvmlDeviceGetCpuAffinity", gpu, words),
+    )
+    return frozenset(cpu for cpu in range(cpu_count) if _is_set(mask, cpu))
+
+
+def _is_set(mask: Sequence[int], number: int) -> bool:
+    word, bit = divmod(number, _MASK_BITS)
+    return bool(mask[word] >> bit & 1)
 
 
 def processes(device: Device) -> list[Process]:

@@ -82,7 +82,8 @@ class SliceView(msgspec.Struct, frozen=True):
 
     A whole GPU (``whole_gpu``) has its own UUID there, and NVML's number for "none" as ``gi_id``.
     ``access_nodes`` are the device nodes that the broker has locked for it: whatever is started on
-    the slice locks them too, shared.
+    the slice locks them too, shared. ``near_cpus`` is the list of CPUs of the broker's machine that
+    are near the GPU, such as ``0-15,64-79``; empty: not known.
     """
 
     mig_uuid: str
@@ -96,6 +97,7 @@ class SliceView(msgspec.Struct, frozen=True):
     start: int | None = None
     whole_gpu: bool = False
     access_nodes: tuple[str, ...] = ()
+    near_cpus: str = ""
 
 
 class SizeCount(msgspec.Struct, frozen=True):

@@ -102,6 +102,10 @@ class HelpedDriver:
         """The temperature of the GPU."""
         return self._own.temperature_celsius(gpu_uuid)
 
+    def near_cpus(self, gpu_uuid: str) -> frozenset[int]:
+        """The CPUs of the GPU's NUMA node."""
+        return self._own.near_cpus(gpu_uuid)
+
     def access_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
         """None: they are the helper's to look at, and to lock there is nothing, as a node with a
         system broker has no other.

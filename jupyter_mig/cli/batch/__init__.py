@@ -20,6 +20,7 @@ from jupyter_mig.cli.batch.output import Files, Printed
 from jupyter_mig.cli.conversation import hold
 from jupyter_mig.cli.exits import Exit
 from jupyter_mig.cli.label import heading
+from jupyter_mig.cli.run import near_gpu
 from jupyter_mig.cli.terminal import of
 from jupyter_mig.client import Client, Settings
 from jupyter_mig.errors import JupyterMigError
@@ -52,6 +53,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="each job's output to files there (default: printed, the job before each line)",
     )
+    near_gpu(parser)
     parser.add_argument("--json", action="store_true", help="print what became of them as JSON")
 
 
@@ -64,7 +66,13 @@ def run(arguments: argparse.Namespace) -> int:
         print(line, file=sys.stderr)
 
     async def work(client: Client) -> tuple[list[Outcome], int | None]:
-        crew = Crew(client, settings, outlet, keep_going=arguments.keep_going)
+        crew = Crew(
+            client,
+            settings,
+            outlet,
+            keep_going=arguments.keep_going,
+            near_gpu=arguments.near_gpu,
+        )
         return await crew.work(jobs), crew.interrupted_by
 
     outcomes, signal_number = hold(work)

@@ -20,7 +20,7 @@ from jupyter_mig.cli.batch.jobs import Job, Outcome, State
 from jupyter_mig.cli.cells import printable
 from jupyter_mig.cli.measures import counted, duration
 from jupyter_mig.cli.program import label
-from jupyter_mig.client import Client, Settings
+from jupyter_mig.client import Client, Settings, affinity
 from jupyter_mig.client.locks import locked
 from jupyter_mig.kernels.environment import with_slice
 from jupyter_mig.wire.messages import LeaseRequest, LeaseView
@@ -42,13 +42,20 @@ class Crew:
     """Runs a batch. ``interrupted_by`` is the signal that ended it, if one did."""
 
     def __init__(
-        self, client: Client, settings: Settings, outlet: Outlet, *, keep_going: bool
+        self,
+        client: Client,
+        settings: Settings,
+        outlet: Outlet,
+        *,
+        keep_going: bool,
+        near_gpu: bool = True,
     ) -> None:
         self.interrupted_by: signal.Signals | None = None
         self._client = client
         self._settings = settings
         self._outlet = outlet
         self._keep_going = keep_going
+        self._near_gpu = near_gpu
         self._no_more = False
         self._waits: set[asyncio.Task[LeaseView]] = set()
         self._children: set[Child] = set()
@@ -160,6 +167,8 @@ class Crew:
             with locked(lease.slice) as files:
                 child = await Child.start(job.command, environ, outlets, files)
             self._children.add(child)
+            near = affinity.near(lease.slice if self._near_gpu else None, self._settings)
+            affinity.restrict(child.pid, near)
             try:
                 return await self._watch(child, lease, outcome)
             finally:

@@ -22,6 +22,7 @@ from jupyter_mig.errors import UnknownDriver
 from jupyter_mig.nvml.facts import SIMULATION_MARK
 
 from . import lookups
+from .affinity_calls import scope
 from .arguments import Converter, text, uint, ulonglong
 from .codes import Code
 from .drivers import DRIVERS, NEWEST
@@ -37,6 +38,7 @@ STATE_VARIABLE = "JUPYTER_MIG_SIMULATED_STATE"
 _NUMBERS: dict[Converter, str] = {
     uint: "unsigned int",
     lookups.by_index: "unsigned int",
+    scope: "unsigned int",
     ulonglong: "unsigned long long",
 }
 _TEXTS: frozenset[Converter] = frozenset({text, lookups.by_uuid, lookups.by_bus_id})

@@ -7,6 +7,7 @@ from typing import Any
 
 from jupyter_mig.nvml.facts import SIMULATION_MARK
 
+from .affinity_calls import AFFINITY
 from .codes import TEXTS, Code, Returned
 from .compute_instance_calls import COMPUTE_INSTANCE
 from .device_calls import DEVICE
@@ -22,7 +23,17 @@ from .system_calls import SYSTEM
 from .table import Definition, target
 from .unanswered_calls import UNANSWERED
 
-_TABLES = (SYSTEM, DEVICE, MIG_DEVICE, GPU_INSTANCE, COMPUTE_INSTANCE, GPM, EVENT, UNANSWERED)
+_TABLES = (
+    SYSTEM,
+    DEVICE,
+    AFFINITY,
+    MIG_DEVICE,
+    GPU_INSTANCE,
+    COMPUTE_INSTANCE,
+    GPM,
+    EVENT,
+    UNANSWERED,
+)
 INITS = frozenset({"nvmlInit", "nvmlInit_v2", "nvmlInitWithFlags"})
 _ALWAYS = "nvmlShutdown"
 _TAKE_TIME = frozenset(

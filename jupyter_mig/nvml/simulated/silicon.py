@@ -133,6 +133,8 @@ class Silicon(msgspec.Struct, frozen=True):
     root: str | None = None
     devices: bool = False
     """Where the capability tree is laid out."""
+    numa: int | None = None
+    """How many NUMA nodes to pretend; None: as this machine is."""
 
     def with_gpu(self, index: int, gpu: Gpu) -> Silicon:
         """The same node with one GPU changed."""
@@ -210,4 +212,5 @@ def fresh(spec: NodeSpec, boot_id: str) -> Silicon:
         driver=spec.driver,
         root=spec.root,
         devices=spec.devices,
+        numa=spec.numa,
     )

@@ -43,6 +43,8 @@ class NodeSpec(msgspec.Struct, frozen=True):
     devices: bool = False
     """Whether the nodes there are character devices, which only root can make, and which nobody
     can open, as there is no driver behind them; else they are files, which can be locked."""
+    numa: int | None = None
+    """How many NUMA nodes to pretend; 0: NVML cannot tell; None: as this machine is."""
 
     def __str__(self) -> str:
         runs = ((name, len(list(run))) for name, run in groupby(self.models))
@@ -93,6 +95,10 @@ def _option(name: str, value: str, text: str) -> object:
         if value.startswith("/") and value.strip("/"):
             return value
         raise _unreadable(text, f"root is the full path of a directory, not {value}")
+    if name == "numa":
+        if re.fullmatch(r"[0-9]|[1-5][0-9]|6[0-4]", value):
+            return int(value)
+        raise _unreadable(text, f"numa is a number of nodes up to 64, not {value}")
     if name not in ("mig", "privileged", "monitor", "devices"):
         raise _unreadable(text, f"there is no option {name}")
     if value.lower() not in _SWITCH:
@@ -105,5 +111,5 @@ def _unreadable(text: str, reason: str) -> UnknownDriver:
         f"Cannot simulate {text}: {reason}",
         situation=f"Known models: {', '.join(known_models())}",
         next_step="Write it like 2xA100-SXM4-40GB or 1xA30,1xH200?time_scale=0"
-        " (options: time_scale, mig, privileged, monitor, driver, root, devices)",
+        " (options: time_scale, mig, privileged, monitor, driver, root, devices, numa)",
     )
