@@ -30,6 +30,7 @@
     │   ├── BrokerUnreachable       nobody answers
     │   ├── BrokerStartFailed       it could not be started
     │   ├── ForeignBroker           it runs as another user, or with another driver
+    │   ├── ClaimedElsewhere        Slurm, Kubernetes or mig-manager has its GPUs
     │   ├── Unauthenticated         its TCP door was shown no token that opens it
     │   ├── HubUnreachable          it cannot ask JupyterHub whose token it is
     │   └── BadPlace                its directory or socket path is unusable
@@ -241,6 +242,12 @@ class ForeignBroker(BrokerError):
     """The socket belongs to another user's broker, or to one with another driver."""
 
     kind, status = "foreign-broker", 403
+
+
+class ClaimedElsewhere(BrokerError):
+    """GPUs that the broker was to have are managed by somebody else; it does not start."""
+
+    kind = "claimed-elsewhere"
 
 
 class Unauthenticated(BrokerError):

@@ -11,15 +11,19 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import msgspec
 
 from jupyter_mig import errors
+from jupyter_mig.broker.claimants import search
+from jupyter_mig.broker.claimants.disputes import concerns_user
+from jupyter_mig.broker.claimants.search import Claim
 from jupyter_mig.broker.door import Door
 from jupyter_mig.broker.hints import Hints
-from jupyter_mig.broker.inventory import AUTO, parse
+from jupyter_mig.broker.inventory import AUTO, Inventories, parse
 from jupyter_mig.broker.premises import Premises
 from jupyter_mig.broker.routes import OneUser
 from jupyter_mig.broker.running import Broker
@@ -77,6 +81,7 @@ class Agent(msgspec.Struct, frozen=True):
             self.rules,
             self.settings,
             self.seam,
+            claims=partial(_claims, inventories),
         )
         await broker.serve(lambda service, door: _until_idle(service, door, premises))
 
@@ -89,6 +94,15 @@ class Agent(msgspec.Struct, frozen=True):
                 situation=f"Its file is {premises.silicon}.",
                 next_step="Make room on that disk, or make it writable; then try again.",
             ) from error
+
+
+def _claims(inventories: Inventories, driver: HardwarePort) -> list[Claim]:
+    """Others' on GPUs that are to be cut."""
+    if not inventories.may_cut(simulated=driver.simulated):
+        return []
+    found = search.search(search.root_of(driver.name))
+    concerns = partial(concerns_user, inventories, simulated=driver.simulated)
+    return search.claims(found, concerns, driver)
 
 
 async def _until_idle(service: Service, door: Door, premises: Premises) -> None:

@@ -62,6 +62,10 @@ class Inventories(msgspec.Struct, frozen=True):
             return Choice(self.others, f"{VARIABLE} says so")
         return self._expected(gpu, simulated=simulated)
 
+    def may_cut(self, *, simulated: bool) -> bool:
+        """Whether instances are made and destroyed on any GPU at all."""
+        return simulated or Inventory.DYNAMIC in (self.others, *self.named.values())
+
     def _expected(self, gpu: Gpu, *, simulated: bool) -> Choice:
         """What a person expects who has chosen nothing."""
         if simulated:

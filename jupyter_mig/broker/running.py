@@ -6,12 +6,13 @@ import asyncio
 import logging
 import resource
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 
 import msgspec
 
 from jupyter_mig.broker.annals import Annals
+from jupyter_mig.broker.claimants.search import Claim, require_none
 from jupyter_mig.broker.door import Door
 from jupyter_mig.broker.hardware import Hardware
 from jupyter_mig.broker.holders import require_pidfd
@@ -39,8 +40,8 @@ Until = Callable[[Service, Door], Awaitable[None]]
 
 class Broker(msgspec.Struct, frozen=True):
     """A broker that has all it needs. ``audience`` is whom it serves on its socket, ``remote``
-    whom elsewhere. It closes ``driver``, and the
-    ``annals`` if it is to write any.
+    whom elsewhere. It does not start if others have ``claims`` on what ``driver`` drives. It closes
+    ``driver``, and the ``annals`` if it is to write any.
     """
 
     premises: Premises
@@ -53,6 +54,7 @@ class Broker(msgspec.Struct, frozen=True):
     policy: Policy = NO_RULES
     annals: Annals | None = None
     remote: Listening | None = None
+    claims: Callable[[HardwarePort], Collection[Claim]] = lambda _: ()
 
     async def serve(self, until: Until) -> None:
         """Serve until told to end by a signal, or ``until`` returns; raise what made it fail."""
@@ -77,6 +79,7 @@ class Broker(msgspec.Struct, frozen=True):
         """The service, started; and stopped in good order."""
         try:
             self.inventories.require_named(simulated=self.driver.simulated)
+            require_none(await asyncio.to_thread(self.claims, self.driver))
             recovered = recover(self.premises.events, self.rules, boot_id(), self.seam)
             hardware = Hardware(
                 self.driver,

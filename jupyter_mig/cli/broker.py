@@ -23,10 +23,12 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until told to end."""
+    from jupyter_mig.broker.claimants import search
     from jupyter_mig.broker.system import configuration
     from jupyter_mig.broker.system.processes import SystemBroker
 
     own = configuration.read(arguments.config)
+    claimants = search.search(search.root_of(own.driver))
     if arguments.check:
         isolation = "closed to other users" if own.isolation else "open to all users"
         print(f"{arguments.config} can be used.")
@@ -34,5 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
         if own.listen:
             print(f"By TCP it listens at {own.listen}, for users of the Hub at {own.hub_api_url}.")
         print(f"GPUs: {', '.join(own.listed)}. Device nodes of slices: {isolation}.")
+        for one in claimants:
+            which = "GPUs" if one.everything else "some GPUs"
+            print(f"{one.name} manages {which} here: {one.source}.")
         return 0
-    return SystemBroker(own).run()
+    return SystemBroker(own, claimants).run()

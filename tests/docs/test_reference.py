@@ -153,5 +153,8 @@ def test_the_openapi_document_names_each_error_of_a_door() -> None:
     """All kinds but those that a broker never answers: it is not there, or does not start."""
     text = openapi.written().decode()
     missing = {error.kind for error in errors.family() if f'"{error.kind}"' not in text}
-    starting = {"malformed-spec", "unknown-driver", "broker-start-failed", "bad-place"}
+    starting = {
+        *("malformed-spec", "unknown-driver", "broker-start-failed", "bad-place"),
+        "claimed-elsewhere",
+    }
     assert missing == {"broker-error", "log-error"} | starting

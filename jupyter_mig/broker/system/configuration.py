@@ -38,6 +38,15 @@ class MIGBroker(Configurable):
         """,
     ).tag(config=True)
 
+    claimed_gpus_are_ours = List(
+        Unicode(),
+        help="""
+        GPUs among `gpus` that are cut here although NVIDIA's mig-manager is enabled on this node:
+        it has made its last instance when the broker starts. Slurm's and a kubelet's GPUs are
+        never the broker's.
+        """,
+    ).tag(config=True)
+
     static_gpus = List(
         Unicode(),
         help="GPUs whose slices are handed out as they are; none is made or destroyed there.",
@@ -217,6 +226,8 @@ def read(file: Path) -> MIGBroker:
         raise _malformed(file, "it names no GPU")
     if found.whole_gpus and found.isolation:
         raise _malformed(file, "with isolation, whole_gpus must be empty: they cannot be closed")
+    if not set(found.claimed_gpus_are_ours) <= set(found.gpus):
+        raise _malformed(file, "claimed_gpus_are_ours names a GPU that is not in gpus")
     remote.require_safe(found.listen, found.hub_api_url, tls=bool(found.tls_certificate))
     return found
 

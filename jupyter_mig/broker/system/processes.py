@@ -14,12 +14,16 @@ import pwd
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from jupyter_mig import errors
 from jupyter_mig.broker.annals import Annals
+from jupyter_mig.broker.claimants import search
+from jupyter_mig.broker.claimants.claimant import Claimant
+from jupyter_mig.broker.claimants.disputes import concerns_node
 from jupyter_mig.broker.crowd import Crowd
 from jupyter_mig.broker.helper import line, verbs
 from jupyter_mig.broker.helper.driver import HelpedDriver
@@ -42,9 +46,12 @@ REGISTER = "made.json"
 
 
 class SystemBroker(msgspec.Struct, frozen=True):
-    """A node's broker, in the foreground."""
+    """A node's broker, in the foreground. ``claimants`` are who else manages GPUs here,
+    as root finds them: a kubelet's files are closed to others.
+    """
 
     configuration: MIGBroker
+    claimants: tuple[Claimant, ...] = ()
 
     def run(self) -> int:
         """Be it until told to end; the exit status. As root with a helper, else without."""
@@ -131,6 +138,7 @@ class SystemBroker(msgspec.Struct, frozen=True):
             policy=own.who_may_what,
             remote=remotely.asked_for(own, everybody.crowd),
             annals=Annals(premises.directory / meeting.ANNALS),
+            claims=partial(search.claims, self.claimants, partial(concerns_node, own)),
         )
         log.info("The node's broker: socket=%s isolation=%s", own.socket, own.isolation)
         await broker.serve(lambda *_: over)

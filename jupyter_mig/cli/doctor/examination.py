@@ -9,6 +9,7 @@ import msgspec
 
 from jupyter_mig.cli.doctor import (
     broker,
+    claimants,
     driver,
     nodes,
     place,
@@ -54,7 +55,9 @@ def _findings(
     yield from driver.check(hardware)
     if hardware.examined is not None:
         root = _root(settings)
-        yield from nodes.check(nodes.look(root, hardware.examined.gpus) if root else NodeFacts())
+        gpus = hardware.examined.gpus
+        yield from nodes.check(nodes.look(root, gpus) if root else NodeFacts())
+        yield from claimants.check(claimants.look(root, gpus, settings, environ))
     home = place.look(settings, directory)
     yield from place.check(home)
     there = broker.look(settings, door, listens=place.listens(door))
