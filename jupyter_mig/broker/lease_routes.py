@@ -26,7 +26,7 @@ from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.words import seen
 from jupyter_mig.core import actions, events, queries
 from jupyter_mig.core.leases import USABLE, Holder, Lease, LeaseState
-from jupyter_mig.nvml.port import HardwarePort, Mirror
+from jupyter_mig.nvml.port import HardwarePort, Mirror, Warden
 from jupyter_mig.wire import codec
 from jupyter_mig.wire.messages import (
     BatchRequest,
@@ -256,6 +256,7 @@ class KernelRoute(_LeaseRoute):
         if self._is_seen():
             await self._bind(lease, self._kernel(pid))
         else:  # its pid means nothing here
+            await self._admit(lease, self.peer.pid)
             await self.service.post(events.LeaseBound(lease_id, self._beating(lease)))
             self._usable(lease_id)
             self.answer(self.views().lease(lease))
@@ -265,10 +266,21 @@ class KernelRoute(_LeaseRoute):
 
     async def _bind(self, lease: Lease, kernel: Process) -> None:
         await self._end_if_taken(lease, self.peer.pid, kernel.pid)
+        await self._admit(lease, kernel.pid)
         await self.service.post(events.LeaseBound(lease.lease_id, holder_of(kernel), kernel.pid))
         self._usable(lease.lease_id)
         self.answer(self.views().lease(lease))
         await self._show(lease, kernel)
+
+    async def _admit(self, lease: Lease, pid: int) -> None:
+        """Where cgroups are told apart, that of the process may open the slice's nodes."""
+        place = self.service.state.place_of(lease)
+        process = processes.find(pid) if pid else None
+        if not isinstance(self.driver, Warden) or not self.driver.filters or process is None:
+            return
+        if place is not None and place.identity is not None:
+            where = (place.spec.gpu_uuid, place.identity)
+            await asyncio.to_thread(self.driver.admit, *where, process.pid, process.started_ticks)
 
     async def _show(self, lease: Lease, kernel: Process) -> None:
         """On a simulated node the slice shows what its kernel does."""

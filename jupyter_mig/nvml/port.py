@@ -107,6 +107,9 @@ class Warden(Protocol):
     isolates: bool
     """Whether that is wanted."""
 
+    filters: bool
+    """Whether, of that user's processes, only those in cgroups that were admitted may open them."""
+
     def protect(self, gpu_uuid: str, identity: Identity, uid: int) -> None:
         """Let that user open the instance's nodes, and nobody else. Raises InUse if somebody has
         one open already; then nobody can.
@@ -114,6 +117,11 @@ class Warden(Protocol):
 
     def unprotect(self, gpu_uuid: str, identity: Identity) -> None:
         """Let nobody open them any more; an instance that is gone is fine."""
+
+    def admit(self, gpu_uuid: str, identity: Identity, pid: int, started_ticks: int) -> None:
+        """Let the cgroup of that process, which is of the instance's user, open its nodes. Raises
+        NoPermission if it is in none of its own.
+        """
 
     def end(
         self, gpu_uuid: str, identity: Identity, pid: int, started_ticks: int, *, gently: bool

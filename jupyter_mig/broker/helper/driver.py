@@ -18,9 +18,14 @@ class HelpedDriver:
     Only the helper's GPUs exist for it.
     """
 
-    def __init__(self, own: HardwarePort, hands: Hands, *, isolates: bool = True) -> None:
-        """``isolates``: whether device nodes are given to the users of leases."""
+    def __init__(
+        self, own: HardwarePort, hands: Hands, *, isolates: bool = True, filters: bool = False
+    ) -> None:
+        """``isolates``: whether device nodes are given to the users of leases; ``filters``: whether
+        to single cgroups of theirs, too.
+        """
         self.isolates = isolates
+        self.filters = filters
         self.name = own.name
         self.simulated = own.simulated
         self._own = own
@@ -60,6 +65,11 @@ class HelpedDriver:
         """Let nobody open them any more."""
         with suppress(errors.NotFound):
             self._hands.ask(verbs.Unprotect(self._place(gpu_uuid), identity.gi_id), verbs.Done)
+
+    def admit(self, gpu_uuid: str, identity: Identity, pid: int, started_ticks: int) -> None:
+        """Let the cgroup of a process open them, too."""
+        verb = verbs.Admit(self._place(gpu_uuid), identity.gi_id, pid, started_ticks)
+        self._hands.ask(verb, verbs.Done)
 
     def occupants(self, gpu_uuid: str, identity: Identity) -> tuple[int, ...]:
         """The pids NVML lists on the instance, and those that have its nodes open."""

@@ -9,6 +9,7 @@ import msgspec
 from jupyter_mig import errors
 from jupyter_mig.broker import processes
 from jupyter_mig.broker.helper import verbs
+from jupyter_mig.broker.helper.filter.device_filter import DeviceFilter
 from jupyter_mig.broker.helper.nodes import InstanceNodes
 from jupyter_mig.broker.helper.register import Register
 from jupyter_mig.core.geometry import Gpu, Identity, Instance, Spec
@@ -28,10 +29,12 @@ class Helper:
         driver: HardwarePort,
         gpu_uuids: tuple[str, ...],
         register: Register,
+        filter_: DeviceFilter | None = None,
     ) -> None:
         self._driver = driver
         self._register = register
         self._uuids = gpu_uuids
+        self._filter = filter_
         self._gpus()
 
     def do(self, verb: verbs.Verb) -> verbs.Outcome:
@@ -79,9 +82,13 @@ class Helper:
             case verbs.Own():
                 self._own(uuid, verb.gi_id)
             case verbs.Protect():
+                self._close_to_cgroups(uuid, verb.gi_id)
                 self._nodes(uuid, verb.gi_id).give_to(verb.uid)
             case verbs.Unprotect():
                 self._nodes(uuid, verb.gi_id).close()
+                self._close_to_cgroups(uuid, verb.gi_id)
+            case verbs.Admit():
+                self._admit(uuid, verb)
             case verbs.Kill():
                 self._kill(uuid, verb)
 
@@ -138,6 +145,23 @@ class Helper:
 
     def _nodes(self, uuid: str, gi_id: int) -> InstanceNodes:
         return InstanceNodes(self._driver.described_nodes(uuid, self._there(uuid, gi_id)))
+
+    def _close_to_cgroups(self, uuid: str, gi_id: int) -> None:
+        if self._filter is not None:
+            self._filter.close_devices(self._nodes(uuid, gi_id).devices())
+
+    def _admit(self, uuid: str, verb: verbs.Admit) -> None:
+        if self._filter is None:
+            return
+        nodes = self._nodes(uuid, verb.gi_id)
+        process = processes.find(verb.pid)
+        if process is None or process.started_ticks != verb.started_ticks:
+            raise errors.NotFound(f"There is no process {verb.pid}", code=6)
+        if not nodes.belong_to(process.uid):
+            raise errors.NoPermission(
+                f"Process {verb.pid} belongs to another user than the slice", code=4
+            )
+        self._filter.let_in(verb.pid, nodes.devices())
 
     def _kill(self, uuid: str, verb: verbs.Kill) -> None:
         identity = self._there(uuid, verb.gi_id)

@@ -58,9 +58,17 @@ class InstanceNodes(msgspec.Struct, frozen=True):
             _fix(capability)
             _replace(node, ROOT, FOR_NOBODY)
 
+    def devices(self) -> frozenset[int]:
+        """Their device numbers."""
+        return frozenset(node.stat().st_rdev for node, _ in self.pairs)
+
+    def belong_to(self, uid: int) -> bool:
+        """Whether they were given to that user."""
+        return all(node.stat().st_uid == uid for node, _ in self.pairs)
+
     def openers(self) -> frozenset[int]:
         """The processes that have one open, by whatever path."""
-        numbers = {node.stat().st_rdev for node, _ in self.pairs}
+        numbers = self.devices()
         return frozenset(pid for pid, device in _open_devices() if device in numbers)
 
 

@@ -79,6 +79,15 @@ class Unprotect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=Tru
     gi_id: Number
 
 
+class Admit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """Let the cgroup of a process of the instance's user open the nodes."""
+
+    gpu: Number
+    gi_id: Number
+    pid: Number
+    started_ticks: Ticks
+
+
 class Kill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     """End a process that is on the instance, the hard way or (``gently``) by asking it to."""
 
@@ -89,7 +98,7 @@ class Kill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     gently: bool
 
 
-OfInstance: TypeAlias = Destroy | Own | Protect | Unprotect | Kill
+OfInstance: TypeAlias = Destroy | Own | Protect | Unprotect | Admit | Kill
 """Verbs about an instance that is there."""
 
 Verb: TypeAlias = Describe | LetGo | TakeUp | Observe | Look | Create | OfInstance

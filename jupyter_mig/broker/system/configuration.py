@@ -87,6 +87,14 @@ class MIGBroker(Configurable):
         """,
     ).tag(config=True)
 
+    cgroup_filter = Unicode(
+        help="""
+        The directory of a cgroup (version 2), `/sys/fs/cgroup` for all: below it only the cgroup
+        of a lease's kernel may open the nodes of its slice, of whatever user others are. For
+        spawners that give each server a cgroup of its own. Empty: cgroups are not told apart.
+        """
+    ).tag(config=True)
+
     names = Dict(
         help="""Names for sizes: `{"small": "1g.10gb", "large": "40gb+"}`.""",
     ).tag(config=True)
@@ -228,6 +236,8 @@ def read(file: Path) -> MIGBroker:
         raise _malformed(file, "with isolation, whole_gpus must be empty: they cannot be closed")
     if not set(found.claimed_gpus_are_ours) <= set(found.gpus):
         raise _malformed(file, "claimed_gpus_are_ours names a GPU that is not in gpus")
+    if found.cgroup_filter and not found.isolation:
+        raise _malformed(file, "cgroup_filter needs isolation")
     remote.require_safe(found.listen, found.hub_api_url, tls=bool(found.tls_certificate))
     return found
 

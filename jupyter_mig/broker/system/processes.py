@@ -33,7 +33,7 @@ from jupyter_mig.broker.helper.register import Register
 from jupyter_mig.broker.premises import Premises
 from jupyter_mig.broker.routes import Everybody
 from jupyter_mig.broker.running import Broker
-from jupyter_mig.broker.system import remotely
+from jupyter_mig.broker.system import cgroups, remotely
 from jupyter_mig.broker.system.configuration import MIGBroker
 from jupyter_mig.nvml.driver import open_driver
 from jupyter_mig.nvml.port import HardwarePort
@@ -94,7 +94,8 @@ class SystemBroker(msgspec.Struct, frozen=True):
         driver = self._open_driver()
         try:
             register = Register(Path(own.helper_directory) / REGISTER)
-            line.serve(end, Helper(driver, own.listed, register))
+            filter_ = cgroups.filter_of(own, driver)
+            line.serve(end, Helper(driver, own.listed, register, filter_))
         finally:
             driver.close()
 
@@ -125,7 +126,10 @@ class SystemBroker(msgspec.Struct, frozen=True):
             hands = Hands(end)
             # Once the helper is ready: it may have to lay out a simulated node.
             hands.ask(verbs.Describe(), verbs.Described)
-            driver = HelpedDriver(self._open_driver(), hands, isolates=own.isolation)
+            filters = bool(own.cgroup_filter)
+            driver = HelpedDriver(
+                self._open_driver(), hands, isolates=own.isolation, filters=filters
+            )
             over = asyncio.wrap_future(hands.gone)
         everybody = Everybody(Crowd(own.connections_per_user))
         broker = Broker(

@@ -168,6 +168,7 @@ Change = Callable[[dict[str, Any]], object]
         (lambda own: own.update(pools={"1g.5gb": -1}), "pools"),
         (lambda own: own.update(pools={"1g5gb": 1}), "1g5gb"),
         (lambda own: own.update(claimed_gpus_are_ours=["GPU-2"]), "claimed_gpus_are_ours"),
+        (lambda own: own.update(isolation=False, cgroup_filter="/x"), "cgroup_filter needs"),
         (lambda own: own.update(policy={"who": "*"}), "policy"),
         (lambda own: own.update(policy=[{"who": ["*"]}, {}]), "rule 2 of policy"),
         (lambda own: own.update(policy=[{"who": ["*"], "slice": 1}]), "`slice`"),

@@ -1,0 +1,155 @@
+"""A node whose slices are open to single cgroups: servers that share a user are kept apart."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.broker.helper import cgroups
+from tests.broker.helper.cgroups import below, opening, tree, within
+from tests.broker.opening import NOTHING_BEHIND
+from tests.broker.system.shared_node import ALICE, SharedNode, lacking, shared_node
+
+LACKING = lacking() or cgroups.lacking()
+pytestmark = pytest.mark.skipif(bool(LACKING), reason=LACKING or "all is here")
+
+FILTERED = os.strerror(errno.EPERM)
+
+
+@pytest.fixture
+def top() -> Iterator[Path]:
+    """A tree of cgroups."""
+    with tree() as made:
+        yield made
+
+
+@pytest.fixture
+def node(top: Path) -> Iterator[SharedNode]:
+    """A node whose broker filters below that tree."""
+    with shared_node(cgroup_filter=str(top)) as one:
+        one.start()
+        yield one
+
+
+def started(node: SharedNode, cgroup: Path, stack: ExitStack) -> subprocess.Popen[bytes]:
+    """A command of Alice's in that cgroup, which holds a slice until the stack unwinds."""
+    command = ("run", "--size", "1g.5gb", "--", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES; cat")
+    process = subprocess.Popen(
+        within(cgroup, ALICE, *node._cli(*command)),
+        env=node.environ(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    stack.callback(process.communicate)
+    return process
+
+
+def slices(node: SharedNode) -> list[Path]:
+    """The nodes of slices that Alice has."""
+    found = (node.tree / "dev" / "nvidia-caps").iterdir()
+    return sorted(each for each in found if each.stat().st_uid == ALICE)
+
+
+def said(process: subprocess.Popen[bytes]) -> bytes:
+    """The first line."""
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def test_two_servers_of_one_user_are_kept_apart(node: SharedNode, top: Path) -> None:
+    """Each opens its own slice; neither the other's, nor does root from elsewhere."""
+    one, other = below(top, "one"), below(top, "other")
+    with ExitStack() as stack:
+        assert said(started(node, one, stack)).startswith(b"MIG-"), node.said()
+        first = slices(node)
+        assert said(started(node, other, stack)).startswith(b"MIG-"), node.said()
+        second = [path for path in slices(node) if path not in first]
+        assert len(first) == len(second) == 2
+        for mine, yours, theirs in ((one, first, second), (other, second, first)):
+            assert {opening(path, mine, ALICE) for path in yours} == {NOTHING_BEHIND}
+            assert {opening(path, mine, ALICE) for path in theirs} == {FILTERED}
+            assert {opening(path, mine) for path in theirs} == {FILTERED}
+
+
+def test_the_next_tenant_finds_it_closed_to_the_last(node: SharedNode, top: Path) -> None:
+    """The same slice, the same user, another server."""
+    one, other = below(top, "one"), below(top, "other")
+    with ExitStack() as stack:
+        assert said(started(node, one, stack)).startswith(b"MIG-"), node.said()
+        before = slices(node)
+    with ExitStack() as stack:
+        assert said(started(node, other, stack)).startswith(b"MIG-"), node.said()
+        assert slices(node) == before
+        assert {opening(path, one, ALICE) for path in before} == {FILTERED}
+        assert {opening(path, other, ALICE) for path in before} == {NOTHING_BEHIND}
+
+
+def test_it_stays_as_it_is_while_the_broker_is_away(node: SharedNode, top: Path) -> None:
+    """Killed and back; only without the setting it is gone."""
+    one, other = below(top, "one"), below(top, "other")
+    with ExitStack() as stack:
+        assert said(started(node, one, stack)).startswith(b"MIG-"), node.said()
+        (path, _) = slices(node)
+        node.stop(signal.SIGKILL)
+        assert (opening(path, one, ALICE), opening(path, other, ALICE)) == (
+            NOTHING_BEHIND,
+            FILTERED,
+        )
+        node.start()
+        assert (opening(path, one, ALICE), opening(path, other, ALICE)) == (
+            NOTHING_BEHIND,
+            FILTERED,
+        )
+        node.stop()
+        own = json.loads(node.configuration.read_text())
+        del own["MIGBroker"]["cgroup_filter"]
+        node.configuration.write_text(json.dumps(own))
+        node.start()
+        assert opening(path, other, ALICE) == NOTHING_BEHIND
+
+
+def test_a_container_with_the_socket_is_told_apart_too(node: SharedNode, top: Path) -> None:
+    """The pids that it names mean nothing, but the asker's own is known, and so is its cgroup."""
+    one = below(top, "one")
+    nodes = node.tree / "dev" / "nvidia-caps"
+    job = f"1g.5gb sh -c 'for each in {nodes}/*; do head -c0 $each; done 2>&1; true'"
+    contained = (*node._cli("batch", "-"),)
+    command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    done = subprocess.run(
+        [*command, *within(one, ALICE, *contained)],
+        input=job,
+        check=False,
+        capture_output=True,
+        text=True,
+        env=node.environ(),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    # Its own two, and that for monitoring, which everybody may open.
+    assert done.stdout.count(NOTHING_BEHIND) == 3, done.stdout
+    assert FILTERED not in done.stdout
+
+
+def test_who_has_no_cgroup_of_his_own_is_told(node: SharedNode) -> None:
+    """And holds nothing."""
+    done = node.asked(ALICE, "run", "--size", "1g.5gb", "--", "true")
+    assert done.returncode != 0
+    assert b"without a cgroup of its own" in done.stderr, done.stderr
+    assert node.asked(ALICE, "leases", "--json").stdout.strip() == b"[]"
+
+
+def test_a_tree_that_is_none_keeps_the_broker_from_starting() -> None:
+    """It says so."""
+    with shared_node(cgroup_filter="/tmp") as one:
+        done = one.asked(0, "broker", "--config", str(one.configuration))
+    assert done.returncode != 0
+    assert b"The filter for cgroups cannot be set up." in done.stderr
+    assert b"Traceback" not in done.stderr
