@@ -65,12 +65,12 @@ class _AdminRoute(Route):
         driver: HardwarePort,
         audience: Audience,
         annals: Annals | None,
-        names: Names,
+        accounts: Accounts,
     ) -> None:
         """Tornado hands over what the route was made with. Called for each request."""
         super().initialize(service, driver, audience)
         self._annals = annals
-        self.names = names
+        self.names = Names(accounts, service.policy.members)
 
     async def prepare(self) -> None:
         """Administrators alone, of a broker that is everybody's."""
@@ -293,7 +293,7 @@ def _about(note: Entry, place: Place | None) -> Entry:
 
 def rules(given: dict[str, Any], annals: Annals | None) -> Rules:
     """The routes as an application takes them."""
-    known = {**given, "annals": annals, "names": Names(Accounts())}
+    known = {**given, "annals": annals, "accounts": Accounts()}
     orphan = r"/v1/admin/orphans/(\w+)"
     return [
         (r"/v1/admin/leases", AdminLeasesRoute, known),

@@ -9,6 +9,8 @@ import msgspec
 
 from jupyter_mig.broker.accounts import Accounts
 from jupyter_mig.broker.annals import Entry, Interval
+from jupyter_mig.broker.remote.hub import MARK
+from jupyter_mig.broker.remote.members import Members
 from jupyter_mig.core.leases import Lease
 from jupyter_mig.core.state import Place, State
 from jupyter_mig.wire.administration import AnyLeaseView, AuditView, IntervalView, OrphanView
@@ -17,14 +19,22 @@ from jupyter_mig.wire.administration import AnyLeaseView, AuditView, IntervalVie
 class Names:
     """The names of users, looked up all at once."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, members: Members) -> None:
         self._accounts = accounts
+        self._members = members
 
     async def of(self, uids: Iterable[int | None]) -> dict[int | None, str]:
-        """A name for each; empty for those without an account, and for nobody."""
+        """A name for each: that of an account here, or else ``hub:`` and that of a user of the Hub;
+        empty for those who have neither, and for nobody.
+        """
         known = sorted({uid for uid in uids if uid is not None})
         found = await asyncio.gather(*(self._accounts.of(uid) for uid in known))
-        return {None: "", **{uid: each.name for uid, each in zip(known, found, strict=True)}}
+        pairs = zip(known, found, strict=True)
+        return {None: "", **{uid: each.name or self._from_afar(uid) for uid, each in pairs}}
+
+    def _from_afar(self, uid: int) -> str:
+        name = self._members.name_of(uid, "")
+        return f"{MARK}{name}" if name else ""
 
 
 def lease_view(state: State, lease: Lease, user: str, now: float) -> AnyLeaseView:

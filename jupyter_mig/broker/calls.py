@@ -96,7 +96,7 @@ _READING = {
     ),
     "GET /v1/slice": Call(
         "slice",
-        "The slice of one lease, for whoever has its key. Not on TCP.",
+        "The slice of one lease, for whoever has its key; on TCP, too, with nothing else.",
         messages.SliceNowView,
         query=OfLease,
         errors=(*_ALWAYS, errors.UnknownLease, errors.LeaseEnded, *_DRIVER),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, TypeAlias
@@ -32,6 +33,11 @@ class Audience(Protocol):
     async def admit(self, request: HTTPServerRequest) -> Peer:
         """Who asks; raises an error for whoever shall not."""
 
+    async def look(self, request: HTTPServerRequest, owner: Callable[[], int]) -> Peer:
+        """Who looks at one slice, with its key. ``owner`` tells whose the slice is, or raises what
+        is wrong with the key.
+        """
+
     async def pace(self, uid: int, asks: int) -> None:
         """Return when a user may ask for so many slices; raises TooMany if not."""
 
@@ -52,6 +58,10 @@ class OneUser(msgspec.Struct, frozen=True):
             )
         return peer
 
+    async def look(self, request: HTTPServerRequest, owner: Callable[[], int]) -> Peer:  # noqa: ARG002 - he is known anyway
+        """Who asks, as ever."""
+        return await self.admit(request)
+
     async def pace(self, uid: int, asks: int) -> None:
         """At once: he keeps nobody waiting but himself."""
 
@@ -71,6 +81,10 @@ class Everybody(msgspec.Struct, frozen=True):
         peer = _caller(request)
         await self.crowd.take_turn(peer.uid)
         return peer
+
+    async def look(self, request: HTTPServerRequest, owner: Callable[[], int]) -> Peer:  # noqa: ARG002 - the kernel tells who asks
+        """Who asks, when it is his turn, as ever."""
+        return await self.admit(request)
 
     async def pace(self, uid: int, asks: int) -> None:
         """At the pace of one among many."""
@@ -111,9 +125,13 @@ class Route(tornado.web.RequestHandler):
 
     async def prepare(self) -> None:
         """Learn who asks, and refuse who is none of ours. Called before the method."""
-        self.peer = await self.audience.admit(self.request)
+        self.peer = await self.admitted()
         if len(self.request.body) > LONGEST_BODY_BYTES:
             raise errors.BadRequest(f"The body is longer than {LONGEST_BODY_BYTES} bytes.")
+
+    async def admitted(self) -> Peer:
+        """Who asks."""
+        return await self.audience.admit(self.request)
 
     def set_default_headers(self) -> None:
         """Everything is JSON."""

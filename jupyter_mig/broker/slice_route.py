@@ -5,6 +5,7 @@ from __future__ import annotations
 from jupyter_mig import errors
 from jupyter_mig.broker.gauges import Gauges
 from jupyter_mig.broker.keys import Keys
+from jupyter_mig.broker.peer import Peer
 from jupyter_mig.broker.readings_route import ReadingsRoute
 from jupyter_mig.broker.routes import Audience
 from jupyter_mig.broker.service import Service
@@ -16,7 +17,7 @@ _SCHEME = "Bearer "
 
 
 class SliceRoute(ReadingsRoute):
-    """``/v1/slice?lease=ID``, with the lease's key as bearer token."""
+    """``/v1/slice?lease=ID``, with the lease's key as bearer token; on TCP that is all it takes."""
 
     keys: Keys
 
@@ -26,6 +27,10 @@ class SliceRoute(ReadingsRoute):
         """Tornado hands over what the route was made with. Called for each request."""
         super().initialize(service, driver, audience, gauges)
         self.keys = keys
+
+    async def admitted(self) -> Peer:
+        """Whoever has the key: a kernel in a container has no other identity."""
+        return await self.audience.look(self.request, lambda: self._opened().owner)
 
     async def get(self) -> None:
         """The slice and what it is doing."""

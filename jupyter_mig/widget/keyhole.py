@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 from collections.abc import Mapping
 from http import HTTPStatus
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -15,6 +16,11 @@ from jupyter_mig.kernels.environment import KEY, LEASE, SOCKET
 from jupyter_mig.wire import codec
 from jupyter_mig.wire.messages import ErrorBody, SliceNowView
 
+URL = "JUPYTER_MIG_URL"
+"""Where the broker is for servers that reach it by TCP. It wins over a socket, as it does for
+clients, which have refused an address that would show keys to the network.
+"""
+
 LOOK_SECONDS = 2.0
 """How long each step of a look may take: a program asks between two steps of its own work."""
 
@@ -22,16 +28,17 @@ LOOK_SECONDS = 2.0
 class Keyhole:
     """What a lease's read-only key opens: the view of its slice."""
 
-    def __init__(self, path: str, lease_id: str, key: str) -> None:
-        """``path`` is the broker's socket."""
-        self._path = path
+    def __init__(self, door: str, lease_id: str, key: str) -> None:
+        """``door`` is the broker's socket, or its URL."""
+        self._door = door
         self._lease_id = lease_id
         self._key = key
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Keyhole | None:
         """The one that a kernel was given; None if it was given none."""
-        given = [environ.get(name, "") for name in (SOCKET, LEASE, KEY)]
+        door = environ.get(URL) or environ.get(SOCKET, "")
+        given = [door, environ.get(LEASE, ""), environ.get(KEY, "")]
         return cls(*given) if all(given) else None
 
     def look(self) -> SliceNowView:
@@ -40,7 +47,7 @@ class Keyhole:
         Raises LeaseEnded once the slice is another's, UnknownLease if the key does not fit, and
         BrokerUnreachable if nobody answers.
         """
-        line = _Line(self._path)
+        line = _line(self._door)
         try:
             line.request(
                 "GET",
@@ -51,10 +58,22 @@ class Keyhole:
             return _read(answer.status, answer.read())
         except (OSError, http.client.HTTPException) as error:
             raise errors.BrokerUnreachable(
-                "The broker does not answer.", situation=f"{self._path}: {_reason(error)}"
+                "The broker does not answer.", situation=f"{self._door}: {_reason(error)}"
             ) from error
         finally:
             line.close()
+
+
+def _line(door: str) -> http.client.HTTPConnection:
+    parts = urlsplit(door)
+    if not parts.hostname:
+        return _Line(door)
+    if parts.scheme == "https":
+        trust = ssl.create_default_context()
+        return http.client.HTTPSConnection(
+            parts.hostname, parts.port, timeout=LOOK_SECONDS, context=trust
+        )
+    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=LOOK_SECONDS)
 
 
 class _Line(http.client.HTTPConnection):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import msgspec
 from tornado.httputil import HTTPServerRequest
@@ -12,6 +13,7 @@ from jupyter_mig import errors
 from jupyter_mig.broker.crowd import Crowd
 from jupyter_mig.broker.peer import Peer
 from jupyter_mig.broker.remote.hub import Hub
+from jupyter_mig.broker.remote.members import Members
 from jupyter_mig.broker.remote.owners import Owners
 
 log = logging.getLogger(__name__)
@@ -24,38 +26,67 @@ _NONE = -1
 class HubUsers(msgspec.Struct, frozen=True):
     """An audience. ``names`` are what this door may be called: a page that somebody else's name
     server leads here says another one. ``crowd`` is also that of the other door: a user has one
-    pace.
+    pace. ``members`` is told of all who come.
     """
 
     hub: Hub
     owners: Owners
     names: frozenset[str]
     crowd: Crowd
+    members: Members
 
     async def admit(self, request: HTTPServerRequest) -> Peer:
         """The user whose token is shown. Its process is none that can be seen."""
-        if request.host_name.lower().strip("[]") not in self.names:
-            raise errors.BadRequest(
-                f"This broker is not called {request.host_name[:80]}.",
-                next_step="The administrator of the node can add the name to MIGBroker.hosts.",
-            )
+        self._require_name(request)
         if request.path.startswith(_ADMINISTRATION):
             raise errors.Unauthenticated(
                 "Nobody is an administrator from afar.",
                 next_step="Administer the node on the node itself: jupyter mig admin.",
             )
         try:
-            name = await self.hub.user_of(_token(request))
-            owner = await asyncio.to_thread(self.owners.owner, name)
+            owner = await self._owner(request)
         except errors.Unauthenticated as refusal:
             log.info("Refused %s: %s %s", request.remote_ip, refusal.message, refusal.situation)
             raise
         await self.crowd.take_turn(owner)
         return Peer(0, owner, _NONE)
 
+    async def look(self, request: HTTPServerRequest, owner: Callable[[], int]) -> Peer:
+        """Whoever has the key of a slice, in the place of its owner."""
+        self._require_name(request)
+        uid = owner()
+        await self.crowd.take_turn(uid)
+        return Peer(0, uid, _NONE)
+
+    async def _owner(self, request: HTTPServerRequest) -> int:
+        token = _token(request)
+        try:
+            user = await self.hub.user_of(token)
+        except errors.HubUnreachable:
+            # While nobody can say that a holder is gone, it is not: a beat gives nothing new.
+            last = self.hub.last_known(token) if _is_beat(request) else None
+            if last is None:
+                raise
+            return await asyncio.to_thread(self.owners.owner, last.name)
+        owner = await asyncio.to_thread(self.owners.owner, user.name)
+        self.members.tell(owner, user)
+        return owner
+
+    def _require_name(self, request: HTTPServerRequest) -> None:
+        if request.host_name.lower().strip("[]") not in self.names:
+            raise errors.BadRequest(
+                f"This broker is not called {request.host_name[:80]}.",
+                next_step="The administrator of the node can add the name to MIGBroker.hosts.",
+            )
+
     async def pace(self, uid: int, asks: int) -> None:
         """At the pace of one among many."""
         await self.crowd.ask(uid, asks)
+
+
+def _is_beat(request: HTTPServerRequest) -> bool:
+    """Whether it does nothing but say that a holder lives."""
+    return request.method == "PUT" and request.path.endswith("/heartbeat")
 
 
 def _token(request: HTTPServerRequest) -> str:

@@ -1,4 +1,8 @@
-"""Whose a token is: the Hub says (``GET /user`` with that token, JupyterHub's REST API)."""
+"""Whose a token is, and in which groups a user is: the Hub says (JupyterHub's REST API).
+
+``GET /user`` with somebody's token tells both, whatever the token's scopes. ``GET /users/{name}``
+is asked with a token of our own.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,13 @@ import hashlib
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
-from tornado.httpclient import HTTPError, HTTPRequest
+from tornado.httpclient import HTTPError, HTTPRequest, HTTPResponse
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from jupyter_mig import errors
@@ -25,16 +32,39 @@ MOST_REMEMBERED = 4096
 TIMEOUT_SECONDS = 10.0
 LONGEST_TOKEN = 256
 
+MARK = "hub:"
+"""Before names of the Hub's users and groups, where they could be taken for the node's own."""
+
 _MOST_QUESTIONS = 16
 _LARGEST_ANSWER_BYTES = 1024 * 1024
+
+
+class HubUser(NamedTuple):
+    """A user of the Hub, and the Hub's groups that he is in."""
+
+    name: str
+    groups: frozenset[str] = frozenset()
+
+    def is_among(self, who: tuple[str, ...]) -> bool:
+        """Whether one of ``who`` means this user: ``hub:`` and a name, or ``hub:@`` and a group.
+        A user whose name begins with ``@`` is no group.
+        """
+        words = (each.removeprefix(MARK) for each in who if each.startswith(MARK))
+        return any(
+            word[1:] in self.groups if word.startswith("@") else word == self.name != ""
+            for word in words
+        )
 
 
 class _Answer(NamedTuple):
     """The user whose token it is, or why it opens nothing; and until when that holds."""
 
-    name: str
+    user: HubUser
     refusal: str
     until_seconds: float
+
+
+_NOBODY = HubUser("")
 
 
 class Hub:
@@ -47,7 +77,7 @@ class Hub:
     def __init__(
         self, api_url: str, service: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._url = f"{api_url.rstrip('/')}/user"
+        self._api = api_url.rstrip("/")
         self._scopes = {"access:services", f"access:services!service={service}"}
         self._clock = clock
         self._known: OrderedDict[bytes, _Answer] = OrderedDict()
@@ -63,21 +93,37 @@ class Hub:
         """How many tokens are known."""
         return len(self._known)
 
-    async def user_of(self, token: str) -> str:
-        """The name of the user whose token it is.
+    async def user_of(self, token: str) -> HubUser:
+        """The user whose token it is.
 
         Raises Unauthenticated if it is nobody's or not for us, HubUnreachable if the Hub gives no
         answer.
         """
         if not (0 < len(token) <= LONGEST_TOKEN and token.isascii() and token.isprintable()):
             raise _refused("It is no token of a Hub.")
-        key = hashlib.sha256(token.encode()).digest()
+        key = _key(token)
         answer = self._known.get(key)
         if answer is None or answer.until_seconds <= self._clock():
             answer = await self._learn(key, token)
         if answer.refusal:
             raise _refused(answer.refusal)
-        return answer.name
+        return answer.user
+
+    def last_known(self, token: str) -> HubUser | None:
+        """Whose the token was when the Hub last said so, however long ago; None: nobody's."""
+        answer = self._known.get(_key(token))
+        return answer.user if answer is not None and not answer.refusal else None
+
+    async def user_named(self, name: str, token: str) -> HubUser:
+        """A user and his groups, asked for with a token that may; in no group if the Hub does not
+        know him. Raises HubUnreachable if the Hub gives no answer, or not to that token.
+        """
+        response = await self._get(f"users/{quote(name, safe='')}", token)
+        if response.code == HTTPStatus.NOT_FOUND:
+            return HubUser(name)
+        with self._understanding(response.effective_url):
+            response.rethrow()
+            return HubUser(name, _groups(json.loads(response.body)))
 
     async def _learn(self, key: bytes, token: str) -> _Answer:
         """Ask the Hub, once however many want to know."""
@@ -97,23 +143,33 @@ class Hub:
             self._known.popitem(last=False)
 
     async def _ask(self, token: str) -> _Answer:
+        response = await self._get("user", token)
+        if response.code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return self._no("The Hub does not know it, or it has expired.")
+        with self._understanding(response.effective_url):
+            response.rethrow()
+            return self._read(json.loads(response.body))
+
+    async def _get(self, path: str, token: str) -> HTTPResponse:
         request = HTTPRequest(
-            self._url,
+            f"{self._api}/{path}",
             headers={"Authorization": f"token {token}", "Accept": "application/json"},
             connect_timeout=TIMEOUT_SECONDS,
             request_timeout=TIMEOUT_SECONDS,
             follow_redirects=False,
         )
+        with self._understanding(request.url):
+            return await self._client.fetch(request, raise_error=False)
+
+    @contextmanager
+    def _understanding(self, url: str) -> Iterator[None]:
+        """What goes wrong is the Hub's silence."""
         try:
-            response = await self._client.fetch(request, raise_error=False)
-            if response.code in (401, 403):
-                return self._no("The Hub does not know it, or it has expired.")
-            response.rethrow()
-            return self._read(json.loads(response.body))
+            yield
         except (HTTPError, OSError, ValueError) as error:
             raise errors.HubUnreachable(
-                "JupyterHub does not say whose token this is.",
-                situation=f"{self._url}: {error}".replace("'", ""),
+                "JupyterHub does not say who that is.",
+                situation=f"{url}: {error}".replace("'", ""),
                 next_step="Try again. The administrator of the node can see why: it is what "
                 "MIGBroker.hub_api_url names.",
             ) from error
@@ -126,14 +182,27 @@ class Hub:
             return self._no("It is a token of a service, not of a user.")
         if self._scopes.isdisjoint(model["scopes"]):
             return self._no(f"It lacks the scope {max(self._scopes)}.")
-        return _Answer(name, "", self._clock() + REMEMBER_SECONDS)
+        user = HubUser(name, _groups(model))
+        return _Answer(user, "", self._clock() + REMEMBER_SECONDS)
 
     def _no(self, refusal: str) -> _Answer:
-        return _Answer("", refusal, self._clock() + REMEMBER_REFUSED_SECONDS)
+        return _Answer(_NOBODY, refusal, self._clock() + REMEMBER_REFUSED_SECONDS)
 
     def close(self) -> None:
         """Ask nothing any more."""
         self._client.close()
+
+
+def _groups(model: Any) -> frozenset[str]:
+    groups = model.get("groups") if isinstance(model, dict) else None
+    if not isinstance(groups, list):
+        raise ValueError("it does not tell groups: is the scope read:users:groups missing?")  # noqa: TRY004 - as what cannot be read is
+    return frozenset(each for each in groups if isinstance(each, str))
+
+
+def _key(token: str) -> bytes:
+    """What a token is remembered by."""
+    return hashlib.sha256(token.encode()).digest()
 
 
 def _refused(refusal: str) -> errors.Unauthenticated:

@@ -39,6 +39,10 @@ class UnixUsers:
             )
         return uid
 
+    def hub_name(self, owner: int, account: str) -> str:
+        """What the Hub calls the owner whose account here has that name; empty: nothing."""
+        return "" if owner == _ROOT else account
+
 
 class NumberedUsers:
     """Users of the Hub have no accounts here: each gets a number, which is kept in ``file``."""
@@ -46,12 +50,17 @@ class NumberedUsers:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._numbers: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+        self._names = {number: name for name, number in self._numbers.items()}
 
     def owner(self, name: str) -> int:
         """The number; a new one is on disk before it is used."""
         if name not in self._numbers:
             self._keep({**self._numbers, name: self._new(name)})
         return self._numbers[name]
+
+    def hub_name(self, owner: int, account: str) -> str:  # noqa: ARG002 - a user of the node is none of the Hub
+        """What the Hub calls that owner; empty: nothing."""
+        return self._names.get(owner, "")
 
     def _new(self, name: str) -> int:
         """One derived from the name, or the next that is free: two names never share one."""
@@ -72,6 +81,7 @@ class NumberedUsers:
             os.fsync(writing.fileno())
         new.replace(self._file)
         self._numbers = numbers
+        self._names = {number: name for name, number in numbers.items()}
 
 
 Owners = UnixUsers | NumberedUsers

@@ -19,6 +19,8 @@ from jupyter_mig import errors
 from jupyter_mig.broker.inventory import Inventories, parse
 from jupyter_mig.broker.policy import Policy, Rule
 from jupyter_mig.broker.remote import listening as remote
+from jupyter_mig.broker.remote.hub import MARK
+from jupyter_mig.broker.remote.members import Members
 from jupyter_mig.broker.settings import Settings
 from jupyter_mig.core import sizes
 from jupyter_mig.core.rules import Rules
@@ -176,6 +178,14 @@ class MIGBroker(Configurable):
         """,
     ).tag(config=True)
 
+    hub_token_file = Unicode(
+        help="""
+        A file with a token of the Hub, to ask it for the groups of users who come by the Unix
+        socket (scopes `read:users:name` and `read:users:groups`); the user of the broker, and
+        nobody else, can read it. Without it rules with `hub:@` mean only who comes by TCP.
+        """,
+    ).tag(config=True)
+
     hub_users_are_unix_users = Bool(
         default_value=True,
         help="""
@@ -209,11 +219,16 @@ class MIGBroker(Configurable):
             most_leases=self.leases_per_user,
         )
 
-    @property
-    def who_may_what(self) -> Policy:
-        """The rules. Raises ``ValueError`` for one that is wrong, and says what is."""
+    def who_may_what(self, members: Members | None = None) -> Policy:
+        """The rules, for a node whose Hub has those ``members``. Raises ``ValueError`` for a rule
+        that is wrong, and says what is.
+        """
         rules = [_rule(number, each, self.names) for number, each in enumerate(self.policy, 1)]
-        return Policy(rules, tuple(self.admins))
+        if any(rule.needs_hub for rule in rules) and not self.hub_api_url:
+            raise ValueError(f"policy: only hub_api_url can say who {MARK}... is")
+        if any(word.startswith(MARK) for word in self.admins):
+            raise ValueError("admins: nobody is an administrator by the Hub")
+        return Policy(rules, tuple(self.admins), members=members)
 
 
 def read(file: Path) -> MIGBroker:
@@ -224,7 +239,7 @@ def read(file: Path) -> MIGBroker:
         raise _malformed(file, f"{SECTION} has no {min(unknown)}")
     try:
         found = MIGBroker(config=Config({SECTION: section}))
-        found.who_may_what  # noqa: B018 - it raises if a rule is wrong
+        found.who_may_what()  # it raises if a rule is wrong
     except (TraitError, ValueError) as error:
         raise _malformed(file, str(error)) from error
     for size in found.pools:
@@ -238,6 +253,8 @@ def read(file: Path) -> MIGBroker:
         raise _malformed(file, "claimed_gpus_are_ours names a GPU that is not in gpus")
     if found.cgroup_filter and not found.isolation:
         raise _malformed(file, "cgroup_filter needs isolation")
+    if found.hub_token_file:
+        _require_secret(file, found)
     remote.require_safe(found.listen, found.hub_api_url, tls=bool(found.tls_certificate))
     return found
 
@@ -275,6 +292,18 @@ def require_roots(file: Path) -> None:
         raise _malformed(file, str(error.strerror)) from error
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise _malformed(file, "others than its owner may write it")
+
+
+def _require_secret(file: Path, found: MIGBroker) -> None:
+    """Raise MalformedSpec if the token of the Hub is everybody's to read, or of no Hub."""
+    if not found.hub_api_url:
+        raise _malformed(file, "hub_token_file needs hub_api_url")
+    try:
+        mode = Path(found.hub_token_file).stat().st_mode
+    except OSError as error:
+        raise _malformed(file, f"hub_token_file: {error.strerror}") from error
+    if mode & (stat.S_IRWXO | stat.S_IWGRP):
+        raise _malformed(file, "others can read hub_token_file: chmod 640 or less")
 
 
 def _malformed(file: Path, problem: str) -> errors.MalformedSpec:

@@ -132,6 +132,7 @@ class SystemBroker(msgspec.Struct, frozen=True):
             )
             over = asyncio.wrap_future(hands.gone)
         everybody = Everybody(Crowd(own.connections_per_user))
+        members = remotely.members(own)
         broker = Broker(
             premises,
             driver,
@@ -139,8 +140,8 @@ class SystemBroker(msgspec.Struct, frozen=True):
             everybody,
             own.rules,
             own.settings,
-            policy=own.who_may_what,
-            remote=remotely.asked_for(own, everybody.crowd),
+            policy=own.who_may_what(members),
+            remote=remotely.asked_for(own, everybody.crowd, members),
             annals=Annals(premises.directory / meeting.ANNALS),
             claims=partial(search.claims, self.claimants, partial(concerns_node, own)),
         )

@@ -1,4 +1,4 @@
-"""The TCP door that a configuration asks for."""
+"""The TCP door that a configuration asks for, and the Hub that knows who comes by it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from jupyter_mig.broker.remote import listening
 from jupyter_mig.broker.remote.audience import HubUsers
 from jupyter_mig.broker.remote.hub import Hub
 from jupyter_mig.broker.remote.listening import Listening
+from jupyter_mig.broker.remote.members import Asking, Members
 from jupyter_mig.broker.remote.owners import NumberedUsers, UnixUsers
 from jupyter_mig.broker.system.configuration import MIGBroker
 
@@ -16,19 +17,27 @@ NUMBERS = "hub-users.json"
 """The numbers of users of the Hub that are no users of the node, in the state directory."""
 
 
-def asked_for(own: MIGBroker, crowd: Crowd) -> Listening | None:
-    """Where to listen and for whom; None: nowhere. On the loop that will
-    serve.
-    """
+def members(own: MIGBroker) -> Members:
+    """Who of the node's owners is which user of the Hub. On the loop that will serve."""
+    asking = None
+    if own.hub_token_file:
+        asking = Asking(Hub(own.hub_api_url, own.hub_service), Path(own.hub_token_file))
+    numbers = Path(own.state_directory) / NUMBERS
+    owners = UnixUsers() if own.hub_users_are_unix_users else NumberedUsers(numbers)
+    return Members(owners, asking)
+
+
+def asked_for(own: MIGBroker, crowd: Crowd, members: Members) -> Listening | None:
+    """Where to listen and for whom; None: nowhere. On the loop that will serve."""
     if not own.listen:
         return None
     host, port = listening.parse(own.listen)
-    numbers = Path(own.state_directory) / NUMBERS
     audience = HubUsers(
         Hub(own.hub_api_url, own.hub_service),
-        UnixUsers() if own.hub_users_are_unix_users else NumberedUsers(numbers),
+        members.owners,
         listening.names(host, own.hosts),
         crowd,
+        members,
     )
     secret = listening.tls(own.tls_certificate, own.tls_key) if own.tls_certificate else None
     return Listening(host, port, audience, secret)

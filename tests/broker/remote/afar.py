@@ -21,6 +21,7 @@ from jupyter_mig.broker.keys import Keys
 from jupyter_mig.broker.remote.audience import HubUsers
 from jupyter_mig.broker.remote.hub import Hub
 from jupyter_mig.broker.remote.listening import Listening, names
+from jupyter_mig.broker.remote.members import Members
 from jupyter_mig.broker.remote.owners import NumberedUsers
 from jupyter_mig.broker.routes import OneUser
 from jupyter_mig.broker.service import Service
@@ -78,7 +79,8 @@ async def afar(silence: float = 60.0, tls: ssl.SSLContext | None = None) -> Asyn
                 hub.tokens.update(alices=user("alice"), bobs=user("bob"))
                 asked = Hub(hub.url, "jupyter-mig")
                 users = NumberedUsers(directory / "numbers.json")
-                audience = HubUsers(asked, users, names("127.0.0.1", ["broker.example"]), Crowd())
+                called = names("127.0.0.1", ["broker.example"])
+                audience = HubUsers(asked, users, called, Crowd(), Members(users))
                 port = _free_port()
                 door = Door(service, home.driver, Keys(b"secret"), OneUser(os.getuid()))
                 door.open(directory / "s")

@@ -8,8 +8,11 @@ import pytest
 
 from jupyter_mig import errors
 from jupyter_mig.broker.remote import hub as module
-from jupyter_mig.broker.remote.hub import Hub
+from jupyter_mig.broker.remote.hub import Hub, HubUser
 from tests.broker.remote.hubs import MEANT_FOR_US, SmallHub, small_hub, user
+
+NO_GROUPS = {"kind": "user", "name": "a", "scopes": [MEANT_FOR_US]}
+ALICE = HubUser("alice", frozenset({"students"}))
 
 
 class Clock:
@@ -27,7 +30,7 @@ class Clock:
 async def far() -> AsyncIterator[SmallHub]:
     """A Hub that knows Alice's token."""
     async with small_hub() as far:
-        far.tokens["alices"] = user("alice")
+        far.tokens["alices"] = user("alice", groups=["students"])
         yield far
 
 
@@ -49,11 +52,11 @@ async def test_a_token_is_asked_about_once_in_a_while(
     near: Hub, far: SmallHub, clock: Clock
 ) -> None:
     """The Hub's answer holds for as long as is said, and a revoked token opens no longer."""
-    assert [await near.user_of("alices") for _ in range(3)] == ["alice"] * 3
+    assert [await near.user_of("alices") for _ in range(3)] == [ALICE] * 3
     assert far.asked == ["alices"]
     del far.tokens["alices"]
     clock.now = module.REMEMBER_SECONDS - 1
-    assert await near.user_of("alices") == "alice"
+    assert await near.user_of("alices") == ALICE
     clock.now = module.REMEMBER_SECONDS
     with pytest.raises(errors.Unauthenticated):
         await near.user_of("alices")
@@ -67,7 +70,7 @@ async def test_a_refusal_is_remembered_shortly(near: Hub, far: SmallHub, clock: 
     assert far.asked == ["new"]
     far.tokens["new"] = user("bob")
     clock.now = module.REMEMBER_REFUSED_SECONDS
-    assert await near.user_of("new") == "bob"
+    assert await near.user_of("new") == HubUser("bob")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +102,16 @@ async def test_what_is_no_token_never_reaches_the_hub(near: Hub, far: SmallHub, 
 
 
 @pytest.mark.parametrize(
-    "model", [500, 502, 302, [], {"name": "alice"}, {"kind": "user", "name": "a", "scopes": "all"}]
+    "model",
+    [
+        500,
+        502,
+        302,
+        [],
+        {"name": "alice"},
+        {"kind": "user", "name": "a", "scopes": "all"},
+        NO_GROUPS,
+    ],
 )
 async def test_a_hub_in_trouble_is_said_to_be(near: Hub, far: SmallHub, model: Any) -> None:
     """Trouble is no refusal: it is not remembered, and the status says to try again."""
@@ -114,10 +126,10 @@ async def test_a_hub_in_trouble_is_said_to_be(near: Hub, far: SmallHub, model: A
 async def test_a_hub_that_is_down_is_said_to_be(clock: Clock) -> None:
     """And whoever is known already goes on meanwhile."""
     async with small_hub() as far:
-        far.tokens["alices"] = user("alice")
+        far.tokens["alices"] = user("alice", groups=["students"])
         near = Hub(far.url, "jupyter-mig", clock)
         await near.user_of("alices")
-    assert await near.user_of("alices") == "alice"
+    assert await near.user_of("alices") == ALICE
     clock.now = module.REMEMBER_SECONDS
     with pytest.raises(errors.HubUnreachable, match="does not say"):
         await near.user_of("alices")
@@ -141,7 +153,7 @@ async def test_many_at_once_are_one_question(near: Hub, far: SmallHub) -> None:
     await far.called.wait()
     asking[0].cancel()
     far.gate.set()
-    assert await asyncio.gather(*asking[1:]) == ["alice"] * 19
+    assert await asyncio.gather(*asking[1:]) == [ALICE] * 19
     assert far.asked == ["alices"]
 
 
@@ -154,5 +166,5 @@ async def test_what_is_remembered_is_bounded(
         with pytest.raises(errors.Unauthenticated):
             await near.user_of(f"made-up-{number}")
     assert near.remembered == 5
-    assert await near.user_of("alices") == "alice"
+    assert await near.user_of("alices") == ALICE
     assert near.remembered == 5

@@ -44,7 +44,11 @@ def test_names_never_share_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len({users.owner(f"user-{number}") for number in range(8)}) == 8
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=30,
+    deadline=None,  # each name is synced to disk
+)
 @given(names=st.lists(st.text(st.characters(), min_size=1), unique=True, max_size=8))
 def test_any_name_has_a_number_that_is_a_uid(tmp_path: Path, names: list[str]) -> None:
     """The device nodes of a slice can be given to it: chown(2) takes it, and nobody has it."""

@@ -1,0 +1,138 @@
+"""systemd as the broker meets it: descriptors that come with the process (sd_listen_fds(3)), and
+datagrams to a socket (sd_notify(3)), some with a descriptor to be kept. Any other service manager
+that speaks like this will do.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+from collections.abc import Mapping, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from jupyter_mig import errors
+
+log = logging.getLogger(__name__)
+
+FIRST_DESCRIPTOR = 3
+PATIENCE_SECONDS = 5.0
+"""How long a manager that does not read is waited for, by a thread of its own."""
+
+KEPT = re.compile(r"p\d+-\d+")
+"""What names of kept descriptors look like. Short, as all go into one variable of 128 KiB."""
+
+
+class Descriptor(NamedTuple):
+    """One that came with the process."""
+
+    name: str
+    number: int
+
+
+def inherited(environ: MutableMapping[str, str], pid: int) -> tuple[Descriptor, ...]:
+    """The descriptors that the environment tells of, if they are meant for this process. They are
+    not handed on to any other; nor are the variables.
+    """
+    meant_for = environ.pop("LISTEN_PID", "")
+    count = environ.pop("LISTEN_FDS", "")
+    names = environ.pop("LISTEN_FDNAMES", "").split(":")
+    if meant_for != str(pid) or not count.isdigit():
+        return ()
+    numbers = range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + int(count))
+    for number in numbers:
+        os.set_inheritable(number, False)
+    named = [*names, *[""] * len(numbers)]
+    return tuple(Descriptor(name, number) for name, number in zip(named, numbers, strict=False))
+
+
+def close(descriptors: Sequence[Descriptor]) -> None:
+    """They are for another process."""
+    for each in descriptors:
+        os.close(each.number)
+
+
+def door_among(descriptors: Sequence[Descriptor], path: Path) -> socket.socket | None:
+    """The socket that listens at ``path``, if any came. Raises BadPlace for another one: users
+    would knock where nobody opens.
+    """
+    sockets = [socket.socket(fileno=one.number) for one in descriptors if not _is_kept(one)]
+    for each in sockets:
+        if not _listens_at(each, path):
+            raise errors.BadPlace(
+                "The broker was given a socket that is not its door.",
+                situation=f"It is {each.getsockname()!r}; MIGBroker.socket is {path}.",
+                next_step="Make ListenStream of jupyter-mig.socket and MIGBroker.socket alike.",
+            )
+    return sockets[0] if sockets else None
+
+
+class ServiceManager:
+    """The manager that listens at ``address``, NOTIFY_SOCKET; empty if it wants to hear nothing.
+    ``descriptors`` are those that came with the process.
+    """
+
+    def __init__(self, address: str, descriptors: Sequence[Descriptor] = ()) -> None:
+        # An abstract socket's name begins with a zero byte, which no variable can hold.
+        self._address = f"\0{address[1:]}" if address.startswith("@") else address
+        self._left = {one.name: one.number for one in descriptors if _is_kept(one)}
+        # A manager that is busy must not hold up the broker's loop.
+        self._teller = ThreadPoolExecutor(1, "manager")
+
+    def ready(self) -> None:
+        """Jobs that wait for the broker's start may go on."""
+        self._tell("READY=1")
+
+    def stopping(self) -> None:
+        """It ends on purpose."""
+        self._tell("STOPPING=1")
+
+    def left(self) -> Mapping[str, int]:
+        """What was kept for us."""
+        left, self._left = self._left, {}
+        return left
+
+    def keep(self, name: str, descriptor: int) -> None:
+        """Keep it, also once what it is of is gone: that is what the next broker must learn."""
+        self._tell(f"FDSTORE=1\nFDNAME={name}\nFDPOLL=0", descriptor)
+
+    def forget(self, name: str) -> None:
+        """Keep it no longer."""
+        self._tell(f"FDSTOREREMOVE=1\nFDNAME={name}")
+
+    def close(self) -> None:
+        """Say what has not been said yet."""
+        self._teller.shutdown()
+
+    def _tell(self, message: str, descriptor: int | None = None) -> None:
+        if self._address:
+            # A copy: the original may be closed before it is sent.
+            copies = [] if descriptor is None else [os.dup(descriptor)]
+            self._teller.submit(self._send, message, copies)
+
+    def _send(self, message: str, copies: list[int]) -> None:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+                line.settimeout(PATIENCE_SECONDS)
+                line.connect(self._address)
+                socket.send_fds(line, [message.encode()], copies)
+        except OSError as error:
+            log.warning("The service manager was not told %r: %s", message, error)
+        finally:
+            for copy in copies:
+                os.close(copy)
+
+
+def _is_kept(descriptor: Descriptor) -> bool:
+    return KEPT.fullmatch(descriptor.name) is not None
+
+
+def _listens_at(listening: socket.socket, path: Path) -> bool:
+    return (
+        listening.family == socket.AF_UNIX
+        and bool(listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+        and listening.getsockname() == str(path)
+    )
