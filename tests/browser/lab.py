@@ -68,10 +68,19 @@ class Lab:
     async def open_notebook(self, name: str, size: str) -> None:
         """Open a notebook that was saved with a kernel of that size (or none: without a GPU)."""
         save_notebook(self.user, name, size)
+        await self.show(name)
+
+    async def show(self, name: str) -> None:
+        """Open a file, or bring it to the front; return when it is there and has been read."""
         await self.command("docmanager:open", {"path": name})
-        await expect(
-            self.page.locator(".lm-TabBar-tab.lm-mod-current", has_text=name)
-        ).to_be_visible()
+        await self.page.wait_for_function(
+            """name => {
+              const current = window.jupyterapp.shell.currentWidget;
+              const ready = current?.context?.path === name && current.context.isReady;
+              return ready && current.isVisible;
+            }""",
+            arg=name,
+        )
 
     async def command(self, name: str, arguments: dict[str, str] | None = None) -> None:
         """Run one of JupyterLab's commands, without waiting for it to be done."""
@@ -88,7 +97,14 @@ class Lab:
         await self.page.keyboard.press("Shift+Enter")
 
     async def is_idle(self) -> None:
-        """Wait until the status bar says that the kernel is idle."""
+        """Wait until the kernel of the notebook in front is idle, and the status bar says so.
+
+        The status bar alone may still speak of the notebook that was in front before.
+        """
+        await self.page.wait_for_function(
+            "window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
+            " === 'idle'"
+        )
         await expect(self.statusbar).to_contain_text(re.compile(r"\| Idle"))
 
     async def choose_kernel(self, text: str) -> None:

@@ -24,7 +24,7 @@ async def test_it_follows_the_notebook_in_front(user: Home) -> None:
         await expect(page.slice).to_contain_text("simulated")
         await page.open_notebook("plain.ipynb", "")
         await expect(page.slice).to_contain_text("no slice")
-        await page.command("docmanager:open", {"path": "small.ipynb"})
+        await page.show("small.ipynb")
         await expect(page.slice).to_contain_text("1g.5gb")
         await page.command("launcher:create")
         await expect(page.slice).to_contain_text("GPU slices")

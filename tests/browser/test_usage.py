@@ -43,7 +43,7 @@ async def test_a_busy_kernel_is_seen_to_be(user: Home, theme: Theme) -> None:
             await page.open_notebook(name, size)
             await page.is_idle()
         await page.open_notebook("sweep.ipynb", "7g.80gb")
-        await page.command("docmanager:open", {"path": "train.ipynb"})
+        await page.show("train.ipynb")
         await expect(page.slice).to_contain_text("2g.20gb")
         await page.run_cell(WORK)
         await page.command("jupyter-mig:open-panel")
