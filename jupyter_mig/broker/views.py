@@ -17,7 +17,7 @@ from jupyter_mig.core.leases import Lease, LeaseState
 from jupyter_mig.core.rooms import rooms
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import GpuState, Place, State
-from jupyter_mig.nvml.port import HardwarePort
+from jupyter_mig.nvml.port import HardwarePort, Warden
 from jupyter_mig.wire import codec
 from jupyter_mig.wire.messages import (
     PROTOCOL,
@@ -42,6 +42,7 @@ def broker_view(driver: HardwarePort) -> BrokerView:
         simulated=driver.simulated,
         pid=os.getpid(),
         uid=os.getuid(),
+        boundary=isinstance(driver, Warden) and driver.isolates,
     )
 
 

@@ -69,7 +69,7 @@ class InstanceNodes(msgspec.Struct, frozen=True):
     def openers(self) -> frozenset[int]:
         """The processes that have one open, by whatever path."""
         numbers = self.devices()
-        return frozenset(pid for pid, device in _open_devices() if device in numbers)
+        return frozenset(pid for pid, device in open_devices() if device in numbers)
 
 
 def _fix(capability: Path) -> None:
@@ -102,7 +102,7 @@ def _replace(node: Path, uid: int, mode: int) -> None:
         raise _unprotected(node, str(error.strerror)) from error
 
 
-def _open_devices() -> Iterator[tuple[int, int]]:
+def open_devices() -> Iterator[tuple[int, int]]:
     """Every open descriptor of a device: process and device number, whatever its path was.
 
     Of all processes that we may look at: root with CAP_SYS_PTRACE may look at all.

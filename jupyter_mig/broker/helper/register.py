@@ -27,6 +27,11 @@ class Register:
         self._file = file
         self._made = set(self._read())
 
+    @property
+    def made(self) -> frozenset[tuple[str, int]]:
+        """All of them."""
+        return frozenset(self._made)
+
     def holds(self, gpu_uuid: str, gi_id: int) -> bool:
         """Whether we made it."""
         return (gpu_uuid, gi_id) in self._made

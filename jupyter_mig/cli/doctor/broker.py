@@ -94,7 +94,7 @@ def check(facts: BrokerFacts) -> Iterator[Finding]:
 
 
 def _meant(view: BrokerView, facts: BrokerFacts) -> Iterator[Finding]:
-    skew = _skew(view)
+    skew = _skew(view, of_node=facts.settings.system is not None)
     if skew is not None:
         yield skew
     elif view.driver != facts.settings.driver:
@@ -109,11 +109,10 @@ def _meant(view: BrokerView, facts: BrokerFacts) -> Iterator[Finding]:
         yield ok("broker", f"pid {view.pid} answers, version {view.version}, {view.driver}")
 
 
-def _skew(view: BrokerView) -> Finding | None:
+def _skew(view: BrokerView, *, of_node: bool) -> Finding | None:
     ours = jupyter_mig.__version__
-    restart = (
-        f"kill {view.pid} ends it; the next one takes its leases over and no kernel loses its slice"
-    )
+    end = "sudo systemctl restart jupyter-mig" if of_node else f"kill {view.pid}"
+    restart = f"{end} ends it; the next one takes its leases over and no kernel loses its slice"
     protocols = f"speaks protocol {view.protocol}, this package {PROTOCOL}"
     if not understands(view.protocol):
         return problem("broker", f"version {view.version} {protocols}", restart, _HOWTO)

@@ -10,6 +10,7 @@ import msgspec
 from jupyter_mig.broker import inventory
 from jupyter_mig.broker.hints import Hints
 from jupyter_mig.broker.inventory import Choice, Inventories, Inventory
+from jupyter_mig.broker.system.configuration import MIGBroker
 from jupyter_mig.cli.doctor.finding import Finding, note, ok, problem
 from jupyter_mig.cli.hardware import opened
 from jupyter_mig.cli.measures import counted
@@ -30,22 +31,36 @@ _BOUNDARY = "docs/explanation/boundary.md"
 
 
 class DriverFacts(msgspec.Struct, frozen=True):
-    """What NVML told, or the error it ended with; and whence each GPU's slices come."""
+    """What NVML told, or the error it ended with; and whence each GPU's slices come. ``listed`` are
+    the GPUs of the node's broker; None where each user has a broker of his own.
+    """
 
     name: str
     examined: Examined | None = None
     error: JupyterMigError | None = None
     inventories: Inventories = Inventories()
+    listed: tuple[str, ...] | None = None
 
 
 def look(settings: Settings, place: Path) -> DriverFacts:
-    """Open NVML, examine it, close it."""
+    """Open NVML, examine it, close it; for a broker of this user's."""
     try:
         inventories = inventory.parse(settings.inventory, Hints.read(settings.visible_devices))
         inventories.require_named(simulated=settings.simulated)
         with opened(settings, place):
             return DriverFacts(settings.driver, examine(), inventories=inventories)
     except (DriverError, BadRequest) as error:
+        return DriverFacts(settings.driver, error=error)
+
+
+def look_for_node(settings: Settings, own: MIGBroker) -> DriverFacts:
+    """The same for the node's broker, which has its inventories from its configuration."""
+    try:
+        with opened(settings, Path(own.state_directory)):
+            return DriverFacts(
+                settings.driver, examine(), inventories=own.inventories, listed=own.listed
+            )
+    except DriverError as error:
         return DriverFacts(settings.driver, error=error)
 
 
@@ -65,7 +80,12 @@ def check(facts: DriverFacts) -> Iterator[Finding]:
     yield ok("driver", f"{examined.version}{kind}, library and kernel module match, {count}")
     ways = {gpu.index: _way(gpu, facts) for gpu in examined.gpus}
     for gpu in examined.gpus:
-        yield _gpu(gpu, ways[gpu.index])
+        if facts.listed is not None and gpu.uuid not in facts.listed and not gpu.trouble:
+            yield ok(f"GPU {gpu.index}", f"{gpu.name}: not one of the broker's")
+        else:
+            yield _gpu(gpu, ways[gpu.index])
+    if facts.listed is not None:  # its helper may do all of that; users need not
+        return
     yield from _making([gpu for gpu in examined.gpus if _is_cut(gpu, ways[gpu.index])])
     yield from _monitoring(examined.gpus)
 

@@ -57,6 +57,12 @@ def look(root: Path, gpus: tuple[GpuExamined, ...]) -> NodeFacts:
 
 def check(facts: NodeFacts) -> Iterator[Finding]:
     """Can this user open all of them; and can others, which decides what a slice is worth."""
+    yield from opening(facts)
+    yield _boundary([file for file in facts.files if file.capability is not None and file.exists])
+
+
+def opening(facts: NodeFacts) -> Iterator[Finding]:
+    """Can this user open all of them."""
     files = facts.files
     missing = [file for file in files if not file.exists]
     closed = [file for file in files if file.exists and not file.opens]
@@ -66,7 +72,6 @@ def check(facts: NodeFacts) -> Iterator[Finding]:
         yield _closed(closed)
     if files and not missing and not closed:
         yield ok("device nodes", f"{counted(len(files), 'node')}, this user may open all of them")
-    yield _boundary([file for file in files if file.capability is not None and file.exists])
 
 
 def _seen(path: Path, use: str, capability: Path | None = None) -> NodeFile:

@@ -9,7 +9,10 @@ from jupyter_mig.cli.doctor.examination import Report
 from jupyter_mig.cli.doctor.finding import Finding, Level
 from jupyter_mig.cli.exits import Exit
 from jupyter_mig.cli.terminal import Terminal
+from tests.broker.system.shared_node import BOB
+from tests.cli.doctor import shared_machines
 from tests.cli.doctor.machines import MACHINES, Machine, findings, healthy
+from tests.cli.doctor.shared_machines import SHARED_MACHINES, SharedMachine
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "howto" / "doctor.md"
 _INTRODUCTION = """\
@@ -31,7 +34,36 @@ All of them are simulated nodes; the output is the program's own, and a test kee
 """
 
 
-def shown(machine: Machine, found: list[Finding], sound: list[Finding]) -> str:
+SHARED_HEADING = "# On a node with a broker for all users"
+_SHARED = f"""\
+#{SHARED_HEADING}
+
+There it looks at the [broker](all-users.md)'s configuration, user, service, socket and answer as
+well, and tries from the other side whether slices are closed: it opens the device nodes of slices
+that are not the asker's, as an ordinary user would who wants them. Only if each is refused, and
+modes, owners and `DeviceFileModify` say that it stays so, it speaks of a
+[boundary](../explanation/boundary.md). As root it tries as `nobody`, and looks at the helper's
+directory and register and for descriptors that were opened before. It does not run nvidia-modprobe,
+which would change nodes, and what it could not try it says:
+
+```text
+%s
+```
+
+With `JUPYTER_MIG_URL` set it asks that broker, too, and says whether the token is taken.
+
+Below, Alice (user 64301) has a slice, and Bob (64302) asks unless it says otherwise.
+"""
+
+
+def isolated(found: list[Finding]) -> str:
+    """What is said of isolation, and of what was not looked at, where all is well."""
+    about = tuple(one for one in found if one.about in ("isolation", "helper"))
+    *lines, _ = page.lines(Report(simulated=False, findings=about), Terminal(88))
+    return "\n".join(lines)
+
+
+def shown(machine: Machine | SharedMachine, found: list[Finding], sound: list[Finding]) -> str:
     """The section of a machine: what is said of it and not of a healthy one."""
     said = tuple(one for one in found if one not in sound and one.level is not Level.OK)
     *lines, _ = page.lines(Report(simulated=False, findings=said), Terminal(88))
@@ -47,6 +79,13 @@ def main() -> None:
         with machine.broken() as mig:
             code = Exit.FAILED if machine.level is Level.PROBLEM else Exit.DONE
             sections.append(shown(machine, findings(mig, code=code), sound))
+    with shared_machines.occupied() as node:
+        calm = {uid: shared_machines.findings(node, uid) for uid in (BOB, shared_machines.ROOT)}
+    sections.append(_SHARED % isolated(calm[BOB]))
+    for wrong in SHARED_MACHINES:
+        with wrong.broken() as node:
+            said = shared_machines.findings(node, wrong.uid)
+        sections.append(shown(wrong, said, calm[wrong.uid]).replace("## ", "### ", 1))
     PAGE.write_text("\n".join(sections), encoding="utf-8")
 
 

@@ -9,7 +9,8 @@ import pytest
 from jupyter_mig.cli.doctor.finding import Finding, Level
 from jupyter_mig.cli.exits import Exit
 from tests.cli.doctor.machines import MACHINES, Machine, findings, healthy
-from tests.cli.doctor.manual import PAGE, shown
+from tests.cli.doctor.manual import PAGE, SHARED_HEADING, shown
+from tests.cli.doctor.shared_machines import SHARED_MACHINES
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -54,6 +55,8 @@ def test_what_is_broken_is_found_and_its_fix_is_told(
 def test_the_manual_shows_no_other_machines() -> None:
     """Each section is one of these machines."""
     text = PAGE.read_text(encoding="utf-8")
-    assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == [
-        machine.title for machine in MACHINES
+    assert [line.lstrip("# ") for line in text.splitlines() if line.startswith("##")] == [
+        *(machine.title for machine in MACHINES),
+        SHARED_HEADING.lstrip("# "),
+        *(machine.title for machine in SHARED_MACHINES),
     ]
