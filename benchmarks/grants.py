@@ -103,6 +103,10 @@ class Paper:
 
     lock_paths = closed_paths = access_paths
 
+    def near_cpus(self, gpu_uuid: str) -> frozenset[int]:  # noqa: ARG002
+        """None is nearer than others."""
+        return frozenset()
+
     def close(self) -> None:
         """Nothing to let go of."""
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from jupyter_mig import errors
@@ -23,6 +23,22 @@ LINGER_SECONDS = 0.5
 """How long those who had an instance through us may still have it locked after their lease: what a
 kernel has forked has its lock, and is gone a moment after it.
 """
+
+
+class _Nodes(Mapping[str, tuple[str, ...]]):
+    """Looked up one by one: whoever is granted a slice is told only of its own."""
+
+    def __init__(self, locks: Mapping[str, Mapping[Path, int]]) -> None:
+        self._locks = locks
+
+    def __getitem__(self, instance_id: str) -> tuple[str, ...]:
+        return tuple(map(str, self._locks[instance_id]))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._locks))
+
+    def __len__(self) -> int:
+        return len(self._locks)
 
 
 class Claims:
@@ -35,7 +51,7 @@ class Claims:
     @property
     def nodes(self) -> Mapping[str, tuple[str, ...]]:
         """The device nodes locked now, by instance."""
-        return {name: tuple(map(str, held)) for name, held in self._locks.copy().items()}
+        return _Nodes(self._locks)
 
     def take(self, instance_id: str, paths: tuple[Path, ...]) -> None:
         """Lock an instance; raises InUse if somebody else has it. Taking it again is harmless."""

@@ -125,8 +125,7 @@ class _LeaseRoute(Route):
     def _require_few(self, more: int) -> None:
         """Who asks for ever more must not make the line long for others."""
         most = self.service.settings.most_leases
-        leases = self.service.state.leases.values()
-        if sum(lease.owner == self.peer.uid for lease in leases) + more > most:
+        if self.service.state.index.counts.get(self.peer.uid, 0) + more > most:
             raise errors.TooMany(
                 f"You have {most} leases and requests, or would have more.",
                 next_step="Release some: jupyter mig leases lists them.",

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from itertools import combinations
 
 from jupyter_mig.core import fairness, quotas, supply
+from jupyter_mig.core.index import Index
 from jupyter_mig.core.leases import USABLE, WITH_INSTANCE, Lease, LeaseState
 from jupyter_mig.core.policy import UNLIMITED, Limits
 from jupyter_mig.core.rules import Rules
@@ -30,6 +31,7 @@ def check(state: State, rules: Rules) -> None:
     for place in state.instances.values():
         _instance_has_a_reason(state, place)
     _one_lease_per_kernel(state)
+    _require(state.index == Index(state.leases.values(), state.instances.values()), "a stale index")
     _pools_filled(state, rules)
     _nobody_over_quota(state)
     _line_in_order(state, rules)

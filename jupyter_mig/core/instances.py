@@ -73,7 +73,7 @@ def ready(turn: Turn, place: Place) -> None:
         place.lease_id = None
         turn.let_go(place)
     else:
-        lease.move(Trigger.MADE, turn.now)
+        turn.move(lease, Trigger.MADE)
         lease.granted_at, lease.error = turn.now, ""
         lease.deadline = turn.now + turn.rules.bind_grace
         turn.do(Grant(lease.lease_id))
@@ -118,7 +118,7 @@ def back_in_line(turn: Turn, lease: Lease, error: str, *, hopeless: bool, extra:
         reason = EndReason.DRIVER if lease.state is not LeaseState.DOOMED else EndReason.CANCELLED
         turn.end(lease, Trigger.HOPELESS, reason, error)
         return
-    lease.move(Trigger.FAILED, turn.now)
+    turn.move(lease, Trigger.FAILED)
     lease.instance_id = None
     if lease.patience_seconds is not None:
         patience_ends = lease.requested_at + lease.patience_seconds

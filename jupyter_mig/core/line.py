@@ -15,6 +15,7 @@ Rules of service, in order:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 from jupyter_mig.core import batches, fairness, quotas
 from jupyter_mig.core.actions import ClaimInstance, CreateInstance
@@ -34,7 +35,7 @@ def serve(turn: Turn) -> None:
     """Give room to whoever can have it; again as long as somebody was given some, for that may
     change who is next, and an elder may fit where room was kept for one who found other room.
     """
-    while _Round(turn).serve():
+    while turn.state.index.waiting and _Round(turn).serve():
         pass
 
 
@@ -49,7 +50,6 @@ class _Round:
         self._given = False
         self._in_vain: set[_Wish] = set()
         self._waited_for: set[_Wish] = set()
-        self._warm_owners = {place.warm_owner for place in turn.state.instances.values()}
 
     def serve(self) -> bool:
         """Try them in order; whether anybody was given an instance."""
@@ -73,6 +73,10 @@ class _Round:
         if turn.now - lease.requested_at >= turn.rules.overtake and wish not in self._waited_for:
             self._waited_for.add(wish)
             self._closed |= _of_use(turn.state, turn.rules, lease)
+
+    @cached_property
+    def _warm_owners(self) -> set[int | None]:
+        return {place.warm_owner for place in self._turn.state.instances.values()}
 
     def _wish(self, lease: Lease) -> _Wish:
         """Those with the same wish could have the same."""
@@ -149,13 +153,13 @@ def planned(turn: Turn, spec: Spec) -> Place:
         ours=True,
         since=turn.now,
     )
-    turn.state.instances[place.instance_id] = place
+    turn.state.add_place(place)
     return place
 
 
 def _give(turn: Turn, lease: Lease, place: Place) -> None:
     place.lease_id, lease.instance_id = lease.lease_id, place.instance_id
-    lease.move(Trigger.ROOM, turn.now)
+    turn.move(lease, Trigger.ROOM)
     turn.state.parkings.pop(lease.lease_id, None)
     turn.state.served[lease.owner] = turn.now
 

@@ -121,7 +121,7 @@ def _discover(turn: Turn, found: Instance, *, on_offer: bool) -> None:
         identity=found.identity,
         busy=bool(found.occupants),
     )
-    turn.state.instances[place.instance_id] = place
+    turn.state.add_place(place)
 
 
 def _overlaps_in_flight(turn: Turn, found: Instance) -> bool:
@@ -256,6 +256,6 @@ def _start_over(turn: Turn) -> None:
     for lease in list(turn.state.leases.values()):
         turn.end(lease, Trigger.REBOOT, EndReason.REBOOTED)
     turn.state.gpus.clear()
-    turn.state.instances.clear()
+    turn.state.remove_places()
     turn.state.parkings.clear()
     turn.state.pool_failures, turn.state.pools_at = 0, None

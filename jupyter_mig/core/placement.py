@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from operator import itemgetter
 
 import msgspec
 
@@ -61,15 +62,19 @@ def cheapest_start(
 def choose(candidates: Iterable[Candidate]) -> Spec | None:
     """The best place among the candidates, or None when nothing fits."""
     ranked = []
+    starts: dict[tuple[int, int, int], tuple[int, int] | None] = {}
     for candidate in candidates:
         profile, occupancy = candidate.profile, candidate.occupancy
-        best = (
-            cheapest_start(occupancy.geometry.shapes, profile.width, profile.starts, occupancy.mask)
-            if occupancy.within_limits(profile)
-            else None
-        )
-        if best is not None:
+        # Most are alike: full, or empty.
+        alike = (id(occupancy.geometry), profile.profile_id, occupancy.mask)
+        if alike not in starts:
+            shapes = occupancy.geometry.shapes
+            starts[alike] = cheapest_start(shapes, profile.width, profile.starts, occupancy.mask)
+        best = starts[alike]
+        if best is not None and occupancy.within_limits(profile):
             lost, start = best
-            place = Spec(candidate.gpu_uuid, profile.profile_id, start)
-            ranked.append((lost, -occupancy.slices_in_use, candidate.gpu_index, start, place))
-    return min(ranked, key=lambda entry: entry[:4])[4] if ranked else None
+            ranked.append((lost, -occupancy.slices_in_use, candidate.gpu_index, start, candidate))
+    if not ranked:
+        return None
+    *_, start, chosen = min(ranked, key=itemgetter(0, 1, 2, 3))
+    return Spec(chosen.gpu_uuid, chosen.profile.profile_id, start)

@@ -6,8 +6,6 @@ ones are. A slice that was used does not come back into its pool: the next user 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from jupyter_mig.core import quotas, supply
 from jupyter_mig.core.actions import CreateInstance
 from jupyter_mig.core.line import planned
@@ -39,15 +37,15 @@ def _is_room_wanted(turn: Turn) -> bool:
     return any(not quotas.exceeded(turn.state, turn.rules, lease) for lease in turn.state.waiting())
 
 
-def _pooled(state: State) -> Iterator[Place]:
+def _pooled(state: State) -> list[Place]:
     """Instances that are in a pool, or being made for one."""
-    return (place for place in state.instances.values() if place.pooled)
+    return [place for place in state.instances.values() if place.pooled]
 
 
 def _thin_out(turn: Turn, wanted: dict[str, int]) -> None:
     """After a change of the configuration, or where nothing is to be started any more."""
     kept: dict[str, int] = {}
-    for place in list(_pooled(turn.state)):
+    for place in _pooled(turn.state):
         number = kept[place.profile_name] = kept.get(place.profile_name, 0) + 1
         needless = number > wanted.get(place.profile_name, 0) or turn.state.is_drained(place)
         if place.state is PlaceState.IDLE and needless:

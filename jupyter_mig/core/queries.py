@@ -117,14 +117,8 @@ def _total(state: State, name: str) -> int:
 def by_kernel(state: State, owner: int, kernel_id: str) -> Lease | None:
     """The live lease of ``owner`` for a kernel, whatever its id."""
     over = (LeaseState.DOOMED, LeaseState.DRAINING)
-    return next(
-        (
-            lease
-            for lease in state.leases.values()
-            if (lease.owner, lease.kernel_id) == (owner, kernel_id) and lease.state not in over
-        ),
-        None,
-    )
+    known = state.index.asked.get((owner, kernel_id), {})
+    return next((lease for lease in known.values() if lease.state not in over), None)
 
 
 def place_in_line(state: State, rules: Rules, lease_id: str) -> int | None:

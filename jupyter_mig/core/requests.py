@@ -32,7 +32,7 @@ def slices_requested(turn: Turn, event: SlicesRequested) -> None:
             _adopt(turn, known, ask)
             continue
         lease = _new_lease(turn, ask)
-        turn.state.leases[lease.lease_id] = lease
+        turn.state.add_lease(lease)
         if not supply.offered(turn.state, turn.rules, ask.size):
             turn.end(lease, Trigger.END, EndReason.UNKNOWN_SIZE)
         elif quotas.never(turn.state, turn.rules, lease):
@@ -49,15 +49,8 @@ def _largest_first(turn: Turn, asks: tuple[Ask, ...]) -> Sequence[Ask]:
 
 def _same_request(turn: Turn, ask: Ask) -> Lease | None:
     """The live lease that the same owner already has for the same kernel."""
-    return next(
-        (
-            lease
-            for lease in turn.state.leases.values()
-            if (lease.owner, lease.kernel_id) == (ask.owner, ask.kernel_id)
-            and lease.state not in _TAKEN_BACK
-        ),
-        None,
-    )
+    known = turn.state.index.asked.get((ask.owner, ask.kernel_id), {})
+    return next((lease for lease in known.values() if lease.state not in _TAKEN_BACK), None)
 
 
 def _adopt(turn: Turn, lease: Lease, ask: Ask) -> None:
@@ -94,7 +87,7 @@ def lease_bound(turn: Turn, event: LeaseBound) -> None:
     lease = turn.state.leases.get(event.lease_id)
     if lease is None or lease.state not in USABLE:
         return
-    lease.move(Trigger.BIND, turn.now)
+    turn.move(lease, Trigger.BIND)
     lease.kernel, lease.kernel_pid = event.kernel, event.kernel_pid
     for key in supply.keys(turn.state, lease):
         turn.state.parkings.pop(key, None)
@@ -109,7 +102,7 @@ def lease_renewed(turn: Turn, event: LeaseRenewed) -> None:
 
 def _renew(turn: Turn, lease: Lease, by: LeaseRenewed | Ask) -> None:
     lease.requester, lease.requester_left = by.requester, False
-    lease.move(Trigger.RENEW, turn.now)
+    turn.move(lease, Trigger.RENEW)
     if lease.state is LeaseState.GRANTED:
         lease.kernel = lease.kernel_pid = None
         lease.deadline = turn.now + turn.rules.bind_grace
@@ -143,7 +136,7 @@ def _kernel_left(turn: Turn, lease: Lease) -> None:
     if lease.requester_left:
         turn.wish_over(lease, EndReason.HOLDER_LEFT)
         return
-    lease.move(Trigger.KERNEL_LEFT, turn.now)
+    turn.move(lease, Trigger.KERNEL_LEFT)
     lease.deadline = turn.now + turn.rules.rebind_grace
 
 

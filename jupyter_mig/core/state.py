@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
 from enum import Enum
+from functools import cached_property
 from operator import attrgetter
 
 import msgspec
 
 from jupyter_mig.core.actions import Signal
 from jupyter_mig.core.geometry import Gpu, Identity, Spec
+from jupyter_mig.core.index import Index
 from jupyter_mig.core.leases import Holder, Lease, LeaseState
 from jupyter_mig.core.occupancy import Occupancy
 
@@ -103,8 +103,9 @@ class Parking(msgspec.Struct):
     since: float | None = None
 
 
-class State(msgspec.Struct):
+class State(msgspec.Struct, dict=True):
     """The whole. ``counter`` numbers leases in line and instances; ``now`` never goes back.
+    ``dict=True`` is what lets the index be kept.
 
     ``pools_at`` is when pools may be filled again, after ``pool_failures`` in a row.
     ``served`` is when owners with leases were last given a slice, or gave one back. ``drained`` is
@@ -124,6 +125,36 @@ class State(msgspec.Struct):
     pools_at: float | None = None
     drained: dict[str, str] = {}
 
+    @cached_property
+    def index(self) -> Index:
+        """What would have to be searched for all the time."""
+        return Index(self.leases.values(), self.instances.values())
+
+    def add_lease(self, lease: Lease) -> None:
+        """Somebody has asked."""
+        self.leases[lease.lease_id] = lease
+        self.index.add_lease(lease)
+
+    def remove_lease(self, lease: Lease) -> None:
+        """It is over."""
+        del self.leases[lease.lease_id]
+        self.index.remove_lease(lease)
+
+    def add_place(self, place: Place) -> None:
+        """There is, or will be, an instance more."""
+        self.instances[place.instance_id] = place
+        self.index.add_place(place)
+
+    def remove_place(self, place: Place) -> None:
+        """It is gone."""
+        del self.instances[place.instance_id]
+        self.index.remove_place(place)
+
+    def remove_places(self) -> None:
+        """All of them are."""
+        for place in list(self.instances.values()):
+            self.remove_place(place)
+
     def count(self) -> int:
         """The next number."""
         self.counter += 1
@@ -131,21 +162,11 @@ class State(msgspec.Struct):
 
     def waiting(self) -> list[Lease]:
         """Waiting leases in the order they asked."""
-        return sorted(
-            (lease for lease in self.leases.values() if lease.state is LeaseState.WAITING),
-            key=attrgetter("order"),
-        )
+        return sorted(self.index.waiting.values(), key=attrgetter("order"))
 
     def on_gpu(self, gpu_uuid: str) -> list[Place]:
         """The instances known on one GPU."""
-        return [place for place in self.instances.values() if place.spec.gpu_uuid == gpu_uuid]
-
-    def by_gpu(self) -> defaultdict[str, list[Place]]:
-        """The instances known on each GPU."""
-        found: defaultdict[str, list[Place]] = defaultdict(list)
-        for place in self.instances.values():
-            found[place.spec.gpu_uuid].append(place)
-        return found
+        return list(self.index.there[gpu_uuid].values())
 
     def is_drained(self, place: Place) -> bool:
         """Whether nothing new is to be started where the instance is."""
@@ -171,21 +192,20 @@ class State(msgspec.Struct):
     def occupancy(
         self,
         gpu_uuid: str,
-        there: Iterable[Place] | None = None,
         *,
         keys: frozenset[str] = frozenset(),
         without: frozenset[str] = frozenset(),
     ) -> Occupancy:
         """What is taken on a GPU, seen by somebody who may use the parkings named in ``keys`` and
-        thinks the instances in ``without`` away. ``there`` are the instances on it, if they have
-        been looked up already.
+        thinks the instances in ``without`` away. To read, never to change.
         """
-        there = self.on_gpu(gpu_uuid) if there is None else there
-        tally = Occupancy(
-            self.gpus[gpu_uuid].gpu.geometry,
-            (p.spec for p in there if p.instance_id not in without),
-        )
+        geometry = self.gpus[gpu_uuid].gpu.geometry
+        tally = self.index.taken(gpu_uuid, geometry)
+        if without:
+            there = self.on_gpu(gpu_uuid)
+            tally = Occupancy(geometry, (p.spec for p in there if p.instance_id not in without))
         for parking in self.parkings.values():
-            if parking.key not in keys:
-                tally.block(parking.masks.get(gpu_uuid, 0))
+            if parking.key not in keys and gpu_uuid in parking.masks:
+                tally = tally.copy()
+                tally.block(parking.masks[gpu_uuid])
         return tally

@@ -15,13 +15,13 @@ NOTHING: frozenset[str] = frozenset()
 
 def offers(state: State) -> Iterator[sizes.Offer]:
     """Every profile that could be had on this node, now or later."""
-    makers = (gpu.gpu.geometry for gpu in state.gpus.values() if gpu.creates)
-    for geometry in {id(each): each for each in makers}.values():  # many GPUs have the same
+    makers = [gpu.gpu.geometry for gpu in state.gpus.values() if gpu.creates]
+    for geometry in dict(zip(map(id, makers), makers, strict=True)).values():  # most are the same
         for profile in geometry.profiles:
             if profile.starts:
                 yield sizes.Offer(profile.name, profile.memory_bytes, profile.width)
-    for place in state.instances.values():
-        if not place.ours and place.state is not PlaceState.OUTSIDE:
+    for place in [place for place in state.instances.values() if not place.ours]:
+        if place.state is not PlaceState.OUTSIDE:
             yield sizes.Offer(place.profile_name, place.memory_bytes)
 
 
@@ -72,11 +72,10 @@ def candidates(
     closed: frozenset[str] = NOTHING,
 ) -> Iterator[Candidate]:
     """GPUs on which an instance of profile ``name`` might be made, those in ``closed`` apart."""
-    there = state.by_gpu()
     for uuid, gpu in state.gpus.items():
         profile = gpu.gpu.geometry.by_name.get(name)
         if profile is not None and profile.starts and _usable(gpu) and uuid not in closed:
-            occupancy = state.occupancy(uuid, there[uuid], without=without, keys=keys)
+            occupancy = state.occupancy(uuid, without=without, keys=keys)
             yield Candidate(uuid, gpu.gpu.index, profile, occupancy)
 
 
@@ -96,7 +95,7 @@ def idle(
         if parking.key not in keys
         for instance_id in parking.instances
     }
-    for place in state.instances.values():
+    for place in [place for place in state.instances.values() if place.state is PlaceState.IDLE]:
         if (
             place.profile_name == name
             and place.instance_id not in kept
@@ -108,5 +107,5 @@ def idle(
 
 def _on_offer(state: State, place: Place, owner: int) -> bool:
     gpu = state.gpus[place.spec.gpu_uuid]
-    quiet = place.state is PlaceState.IDLE and not place.busy and place.retry_at is None
+    quiet = not place.busy and place.retry_at is None
     return quiet and place.warm_owner in (None, owner) and gpu.trusted and not gpu.problem

@@ -39,23 +39,28 @@ class Turn:
         """Give out an action."""
         self.actions.append(action)
 
+    def move(self, lease: Lease, trigger: Trigger) -> None:
+        """Have a lease go where the table of transitions says."""
+        lease.move(trigger, self.now)
+        self.state.index.moved(lease)
+
     def end(self, lease: Lease, trigger: Trigger, reason: EndReason, error: str = "") -> None:
         """Move a lease by ``trigger``; if that is the end, file it away and say so."""
         had_slice = lease.granted_at is not None
         if lease.instance_id is not None:
             self.state.served[lease.owner] = self.now
-        lease.move(trigger, self.now)
+        self.move(lease, trigger)
         lease.reason, lease.error = lease.reason or reason, lease.error or error
         if lease.state is not LeaseState.RELEASED:
             return
         lease.instance_id = None
-        self.state.leases.pop(lease.lease_id)
+        self.state.remove_lease(lease)
         self.state.ended[lease.lease_id] = lease
         while len(self.state.ended) > self.rules.remembered:
             self.state.ended.pop(next(iter(self.state.ended)))
         if not had_slice:
             self.state.parkings.pop(lease.lease_id, None)
-        if all(other.owner != lease.owner for other in self.state.leases.values()):
+        if lease.owner not in self.state.index.counts:
             self.state.served.pop(lease.owner, None)
         self.do((End if had_slice else Refuse)(lease.lease_id, lease.reason))
 
@@ -105,7 +110,7 @@ class Turn:
 
     def forget(self, place: Place) -> None:
         """The instance is gone."""
-        self.state.instances.pop(place.instance_id)
+        self.state.remove_place(place)
 
     def abandon(self, place: Place) -> None:
         """Nobody waits for an instance of ours that may be there or not: when the GPU is seen and

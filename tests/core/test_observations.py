@@ -128,7 +128,7 @@ def test_log_lost() -> None:
     """Unknown instances are nobody's to hand out when the log that knew them is gone."""
     story = Story(A100, static={0: [("3g.20gb", 0)]})
     seen = story.world.observed("GPU-0")
-    story.ledger.state.instances.clear()
+    story.ledger.state.remove_places()
     story.happen(msgspec.structs.replace(seen, offers_unknown=False))
     assert states(story) == [PlaceState.OUTSIDE]
 
@@ -137,7 +137,7 @@ def test_unprivileged_reader() -> None:
     """Without placements existing instances are handed out all the same, told apart by id."""
     story = Story(A100, static={0: [("3g.20gb", 0), ("3g.20gb", 4)]})
     story.world.blind.add("GPU-0")
-    story.ledger.state.instances.clear()
+    story.ledger.state.remove_places()
     story.look()
     story.granted("a", "3g.20gb")
     story.granted("b", "3g.20gb", BOB)
@@ -150,7 +150,7 @@ def test_a_stranger_takes_an_id_under_a_claim_unseen() -> None:
     """Where no placement tells them apart, the stranger in its stead is not offered beside it."""
     story = Story(A100, static={0: [("3g.20gb", 0)]})
     story.world.blind.add("GPU-0")
-    story.ledger.state.instances.clear()
+    story.ledger.state.remove_places()
     story.look()
     story.ask("a", "3g.20gb", patience=None)
     story.world.real["GPU-0"][0].identity = Identity(0, 0, "MIG-other")

@@ -70,7 +70,7 @@ def test_sizes_where_the_driver_explains_nothing() -> None:
     """An unprivileged reader still knows name and memory of what exists."""
     story = Story(A100, static={0: [("3g.20gb", 4)]})
     story.world.blind.add("GPU-0")
-    story.ledger.state.instances.clear()
+    story.ledger.state.remove_places()
     story.look()
     (only,) = sizes_offered(story.ledger.state, ALICE)
     assert (only.name, only.free, only.total, only.width) == ("3g.20gb", 1, 1, 0)
