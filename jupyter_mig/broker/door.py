@@ -28,6 +28,7 @@ also listen on TCP, for containers and other machines: see :mod:`.remote`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import ssl
@@ -61,6 +62,7 @@ from jupyter_mig.broker.peer import peer_of
 from jupyter_mig.broker.plan_route import PlanRoute
 from jupyter_mig.broker.readings_route import ReadingsRoute
 from jupyter_mig.broker.remote.listening import Listening
+from jupyter_mig.broker.remote.strangers import Strangers
 from jupyter_mig.broker.routes import (
     Audience,
     BrokerRoute,
@@ -83,39 +85,35 @@ _LONGEST_READ_BYTES = 256 * 1024
 
 LONGEST_HEADERS_BYTES = 16 * 1024
 
+_LOOK_SECONDS = 0.01
+
 _LEASE = r"/v1/leases/([0-9A-Za-z_-]+)"
-
-
-MOST_REMOTE_CONNECTIONS = 2048
-"""By TCP, where who knocks is not known yet: a flood there must leave files for the Unix socket."""
 
 
 class _Server(HTTPServer):
     """Tornado's server, which also counts connections: those that are open, and all there were;
-    and, where there is a ``crowd``, those of each user. Beyond ``most`` it hangs up at once.
+    and, where there is a ``crowd``, those of each user; by TCP, ``strangers`` until they are known.
     """
-
-    most: int | None = None
 
     def initialize(self, *arguments: object, **given: object) -> None:
         """Tornado calls this instead of a constructor."""
         self.open_connections = 0
         self.visits = 0
         self.crowd: Crowd | None = None
+        self.strangers: Strangers | None = None
         self._uids: dict[IOStream, int] = {}
         super().initialize(*arguments, **given)  # type: ignore[arg-type]  # handed through
 
     def handle_stream(self, stream: IOStream, address: tuple[object, ...]) -> None:
         """A connection was accepted."""
-        if self.most is not None and self.open_connections >= self.most:
-            stream.close()
-            return
         if self.crowd is not None:
             uid = peer_of(stream.socket).uid
             if not self.crowd.enter(uid):
                 stream.close()
                 return
             self._uids[stream] = uid
+        if self.strangers is not None:
+            self.strangers.enter(stream, str(address[0]))
         self.open_connections += 1
         self.visits += 1
         super().handle_stream(stream, address)
@@ -123,8 +121,11 @@ class _Server(HTTPServer):
     def on_close(self, server_conn: object) -> None:
         """A connection is over."""
         self.open_connections -= 1
-        if self.crowd is not None and isinstance(server_conn, HTTP1ServerConnection):
+        assert isinstance(server_conn, HTTP1ServerConnection)  # Tornado's, whatever it says
+        if self.crowd is not None:
             self.crowd.leave(self._uids.pop(server_conn.stream))
+        if self.strangers is not None:
+            self.strangers.leave(server_conn.stream)
         super().on_close(server_conn)
 
 
@@ -172,7 +173,7 @@ class Door:
             (f"{_LEASE}/heartbeat", HeartbeatRoute, given),
             (f"{_LEASE}/renewal", RenewalRoute, given),
             (f"{_LEASE}/resize", ResizeRoute, given),
-            *admin_routes.rules(given, self._annals),
+            *admin_routes.rules(given, self._annals, self._gauges),
         ]
         application = Application(
             routes,
@@ -201,14 +202,20 @@ class Door:
 
     def open(self, path: Path) -> None:
         """Listen at ``path``. What is left of an older socket is replaced."""
-        listening: socket.socket = bind_unix_socket(str(path), mode=self._mode, backlog=BACKLOG)
+        self.open_at(bind_unix_socket(str(path), mode=self._mode, backlog=BACKLOG))
+
+    def open_at(self, listening: socket.socket) -> None:
+        """Listen at a socket that does so already, for whoever made it."""
+        listening.setblocking(False)  # noqa: FBT003 - the standard library's
+        # Again: clients ask the kernel who listens, and it names who said so last.
+        listening.listen(BACKLOG)
         self._server.add_socket(listening)
         self._gauges.start()
 
     def open_remotely(self, listening: Listening) -> None:
         """Listen on TCP, too, for users of a JupyterHub."""
         self._remote = self._serving(listening.audience, listening.tls)
-        self._remote.most = MOST_REMOTE_CONNECTIONS
+        self._remote.strangers = listening.audience.strangers
         try:
             sockets = bind_sockets(listening.port, listening.host, backlog=BACKLOG)
         except OSError as error:
@@ -219,13 +226,23 @@ class Door:
         self._remote.add_sockets(sockets)
 
     async def close(self) -> None:
-        """Accept nobody any more and hang up on everybody."""
+        """Accept nobody any more and, once those who came are answered, hang up on everybody."""
         servers = [server for server in (self._server, self._remote) if server is not None]
         for server in servers:
             server.stop()
+        await self._answer_all()
         await self._gauges.stop()
         for server in servers:
             await server.close_all_connections()
+
+    async def _answer_all(self) -> None:
+        """Return when only answers are left that wait for news, or after a moment: somebody may
+        keep a connection for later.
+        """
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + self._service.settings.last_answers
+        while self.open_connections > self._service.held_back and loop.time() < give_up_at:  # noqa: ASYNC110 - no event for both
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _log_request(handler: RequestHandler) -> None:

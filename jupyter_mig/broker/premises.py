@@ -1,12 +1,14 @@
 """The directory that one broker at a time lives in: lock, socket, files.
 
-The socket is made and removed only under the lock, so nobody ever removes another's.
+The socket is made and removed only under the lock, so nobody ever removes another's. One that came
+with the process, because a service manager made it, is left where it is.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import socket as sockets
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from jupyter_mig.wire import codec, meeting
 
 class Premises:
     """A broker's directory. Enter before anything else; the lock ends with the process."""
+
+    door: sockets.socket | None = None
+    """What listens there already, and goes on when this broker ends."""
 
     def __init__(self, directory: Path, socket: Path | None = None) -> None:
         """``socket`` is where its door is, if not in the directory."""
@@ -70,8 +75,11 @@ class Premises:
         return True
 
     def close_up(self) -> None:
-        """Remove the socket; those who come late find nobody and start another broker."""
-        self.socket.unlink(missing_ok=True)
+        """Remove the socket; those who come late find nobody and start another broker. At a door
+        that stays they wait for the next one.
+        """
+        if self.door is None:
+            self.socket.unlink(missing_ok=True)
 
     def leave(self) -> None:
         """Let go of the lock."""

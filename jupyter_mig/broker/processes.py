@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -186,6 +187,11 @@ def _holds_lock(pid: int, descriptor: str) -> bool:
     """Whether a lock is held through an open file, whoever took it (proc_pid_fdinfo(5))."""
     text = (PROC / str(pid) / "fdinfo" / descriptor).read_text(encoding="ascii")
     return any(line.startswith("lock:") for line in text.splitlines())
+
+
+def boottime() -> float:
+    """Seconds on the clock of the ledger, which all processes of one boot share."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def boot_id() -> str:

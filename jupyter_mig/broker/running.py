@@ -27,6 +27,7 @@ from jupyter_mig.broker.routes import Local
 from jupyter_mig.broker.seam import Seam, Uninterrupted
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.settings import Settings
+from jupyter_mig.broker.supervisor import Supervisor, Unsupervised
 from jupyter_mig.broker.witness import Chronicler
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.nvml.port import HardwarePort
@@ -54,6 +55,7 @@ class Broker(msgspec.Struct, frozen=True):
     policy: Policy = NO_RULES
     annals: Annals | None = None
     remote: Listening | None = None
+    supervisor: Supervisor = Unsupervised()
     claims: Callable[[HardwarePort], Collection[Claim]] = lambda _: ()
 
     async def serve(self, until: Until) -> None:
@@ -63,16 +65,25 @@ class Broker(msgspec.Struct, frozen=True):
         async with self._service() as service:
             keys = Keys.kept_in(self.premises.keys)
             door = Door(service, self.driver, keys, self.audience, self.annals)
-            door.open(self.premises.socket)
+            told = _told_to_end()
+            self._open(door)
             if self.remote is not None:
                 door.open_remotely(self.remote)
+            self.supervisor.ready()
             log.info("Open: driver=%s", self.driver.name)
             try:
-                await _until_over(service, until(service, door))
+                await _until_over(service, told, until(service, door))
             finally:
                 log.info("Closing")
+                self.supervisor.stopping()
                 self.premises.close_up()
                 await door.close()
+
+    def _open(self, door: Door) -> None:
+        if self.premises.door is None:
+            door.open(self.premises.socket)
+        else:
+            door.open_at(self.premises.door)
 
     @asynccontextmanager
     async def _service(self) -> AsyncIterator[Service]:
@@ -89,7 +100,12 @@ class Broker(msgspec.Struct, frozen=True):
             )
             witness = None if self.annals is None else Chronicler(self.annals)
             service = Service(
-                recovered, hardware, self.settings, witness=witness, policy=self.policy
+                recovered,
+                hardware,
+                self.settings,
+                witness=witness,
+                policy=self.policy,
+                supervisor=self.supervisor,
             )
             try:
                 await service.start()
@@ -102,12 +118,16 @@ class Broker(msgspec.Struct, frozen=True):
                 self.annals.close()
 
 
-async def _until_over(service: Service, until: Awaitable[None]) -> None:
-    """Return when told to end, or at the end of ``until``; raise what made the service fail."""
-    loop = asyncio.get_running_loop()
+def _told_to_end() -> asyncio.Event:
+    """Set by a signal from now on, so that the broker ends in good order."""
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    return told
+
+
+async def _until_over(service: Service, told: asyncio.Event, until: Awaitable[None]) -> None:
+    """Return when told to end, or at the end of ``until``; raise what made the service fail."""
     endings = (asyncio.ensure_future(told.wait()), asyncio.ensure_future(until))
     try:
         await asyncio.wait((*endings, service.failed), return_when=asyncio.FIRST_COMPLETED)

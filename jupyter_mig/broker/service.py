@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -30,6 +29,7 @@ from jupyter_mig.broker.policy import Policy
 from jupyter_mig.broker.recovery import Recovered
 from jupyter_mig.broker.settings import Settings
 from jupyter_mig.broker.stock import Stock
+from jupyter_mig.broker.supervisor import Supervisor
 from jupyter_mig.broker.waiters import Waiters
 from jupyter_mig.broker.witness import Nobody, Witness
 from jupyter_mig.core import actions, events
@@ -58,11 +58,6 @@ _SHORTEST_SLEEP_SECONDS = 0.01
 _LONGEST_SLEEP_SECONDS = 30.0
 
 
-def boottime() -> float:
-    """Seconds on the clock of the ledger, which all processes of one boot share."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 class Service:
     """Owns the ledger. Lives on one event loop; construct it there. ``since`` is when, in seconds
     on the ledger's clock, this broker took over.
@@ -73,10 +68,11 @@ class Service:
         recovered: Recovered,
         hardware: Hardware,
         settings: Settings,
-        clock: Callable[[], float] = boottime,
+        clock: Callable[[], float] = processes.boottime,
         witness: Witness | None = None,
         *,
         policy: Policy | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         self.policy = policy or Policy()
         self._witness = witness or Nobody()
@@ -88,7 +84,7 @@ class Service:
         self._hardware = hardware
         self._lanes = Lanes(self._fail)
         self._holders = Holders(
-            lambda holder: self.tell(events.HolderLeft(holder)), settings.silence
+            lambda gone: self.tell(events.HolderLeft(gone)), settings.silence, supervisor
         )
         self._waiters = Waiters()
         self._writer = ThreadPoolExecutor(1, "log")
@@ -137,6 +133,11 @@ class Service:
         """The holders that are no process we can see."""
         return self._holders.heartbeats
 
+    @property
+    def held_back(self) -> int:
+        """How many answers wait for news of a lease."""
+        return len(self._waiters)
+
     def find(self, lease_id: str) -> Lease | None:
         """A lease, live or remembered."""
         return self.state.leases.get(lease_id) or self.state.ended.get(lease_id)
@@ -149,6 +150,7 @@ class Service:
         self._tasks.append(asyncio.create_task(self._run()))
         await self.post(events.BrokerStarted(processes.boot_id()))
         await self._observe_all()
+        self._holders.forget_others()
         self._witness.took_over(self.state)
         self._tasks.append(asyncio.create_task(self._keep_observing()))
 
@@ -363,8 +365,6 @@ class Service:
             await asyncio.sleep(min(left, self.settings.observe_waiting))
             if self.state.waiting():
                 return
-
-    # -- the rest
 
     def _version(self, lease_id: str) -> int | None:
         return lease.version if (lease := self.find(lease_id)) else None

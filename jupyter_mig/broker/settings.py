@@ -13,6 +13,7 @@ class Settings(msgspec.Struct, frozen=True):
     ``observe_waiting``: how often while somebody waits; other brokers may have let go of something.
     ``write_retry``: how soon an unwritable log is tried again.
     ``stop``: how long a broker that was told to end waits for driver calls under way.
+    ``last_answers``: how long it goes on answering those who had come by then.
     ``request``: how long a request may take to arrive.
     ``longest_wait``: how long an answer may be held back, whatever the asker says.
     ``keep_reading``: how often slices are read while a lease is held and nobody looks; 0 is never.
@@ -28,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True):
     observe_waiting: float = 2.0
     write_retry: float = 1.0
     stop: float = 10.0
+    last_answers: float = 1.0
     request: float = 30.0
     longest_wait: float = 60.0
     keep_reading: float = 15.0

@@ -19,6 +19,10 @@ class Waiters:
     def __init__(self) -> None:
         self._waiting: set[_Waiter] = set()
 
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
     async def changed(self, lease_id: str, seen: int) -> None:
         """Return once the version of a lease is no longer ``seen``; cancel it to stop waiting."""
         waiter = _Waiter(lease_id, seen, asyncio.get_running_loop().create_future())

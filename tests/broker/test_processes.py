@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from jupyter_mig.broker import processes
-from jupyter_mig.broker.service import boottime
+from jupyter_mig.broker.processes import boottime
 
 PARENT = """
 import subprocess

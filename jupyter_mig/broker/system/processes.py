@@ -33,8 +33,9 @@ from jupyter_mig.broker.helper.register import Register
 from jupyter_mig.broker.premises import Premises
 from jupyter_mig.broker.routes import Everybody
 from jupyter_mig.broker.running import Broker
-from jupyter_mig.broker.system import cgroups, remotely
+from jupyter_mig.broker.system import cgroups, lines, remotely
 from jupyter_mig.broker.system.configuration import MIGBroker
+from jupyter_mig.broker.system.service_manager import ServiceManager
 from jupyter_mig.nvml.driver import open_driver
 from jupyter_mig.nvml.port import HardwarePort
 from jupyter_mig.wire import meeting
@@ -55,12 +56,13 @@ class SystemBroker(msgspec.Struct, frozen=True):
 
     def run(self) -> int:
         """Be it until told to end; the exit status. As root with a helper, else without."""
-        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+        lines.begin(os.environ)
+        manager = ServiceManager.of(os.environ, os.getpid())
         if os.getuid() != 0:
-            return self._be_broker(None)
-        return self._be_helper_of_a_broker()
+            return self._be_broker(None, manager)
+        return self._be_helper_of_a_broker(manager)
 
-    def _be_helper_of_a_broker(self) -> int:
+    def _be_helper_of_a_broker(self, manager: ServiceManager) -> int:
         user = _user(self.configuration.user)
         self._make_directories(user)
         ours, theirs = line.make()
@@ -68,8 +70,9 @@ class SystemBroker(msgspec.Struct, frozen=True):
         if child == 0:
             theirs.close()
             _become(user)
-            os._exit(self._be_broker(ours))
+            os._exit(self._be_broker(ours, manager))
         ours.close()
+        manager.decline()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: os.kill(child, signal.SIGTERM))
         try:
@@ -99,25 +102,29 @@ class SystemBroker(msgspec.Struct, frozen=True):
         finally:
             driver.close()
 
-    def _be_broker(self, end: socket.socket | None) -> int:
+    def _be_broker(self, end: socket.socket | None, manager: ServiceManager) -> int:
         own = self.configuration
         os.umask(0o007)
         premises = Premises(Path(own.state_directory), Path(own.socket))
         try:
+            premises.door = manager.door_at(premises.socket)
             if not premises.enter():
                 raise errors.BadPlace(
                     "Another broker is at work.", situation=f"It uses {own.state_directory}."
                 )
-            asyncio.run(self._serve(premises, end))
+            asyncio.run(self._serve(premises, end, manager))
         except errors.JupyterMigError as error:
             log.error("The broker did not start: %s", error)  # noqa: TRY400 - the message says it all
             return 1
         finally:
             premises.leave()
+            manager.close()
             sys.stderr.flush()
         return 0
 
-    async def _serve(self, premises: Premises, end: socket.socket | None) -> None:
+    async def _serve(
+        self, premises: Premises, end: socket.socket | None, manager: ServiceManager
+    ) -> None:
         own = self.configuration
         if end is None:
             driver = self._open_driver()
@@ -143,6 +150,7 @@ class SystemBroker(msgspec.Struct, frozen=True):
             policy=own.who_may_what(members),
             remote=remotely.asked_for(own, everybody.crowd, members),
             annals=Annals(premises.directory / meeting.ANNALS),
+            supervisor=manager,
             claims=partial(search.claims, self.claimants, partial(concerns_node, own)),
         )
         log.info("The node's broker: socket=%s isolation=%s", own.socket, own.isolation)

@@ -33,54 +33,54 @@ class Descriptor(NamedTuple):
     number: int
 
 
-def inherited(environ: MutableMapping[str, str], pid: int) -> tuple[Descriptor, ...]:
-    """The descriptors that the environment tells of, if they are meant for this process. They are
-    not handed on to any other; nor are the variables.
-    """
-    meant_for = environ.pop("LISTEN_PID", "")
-    count = environ.pop("LISTEN_FDS", "")
-    names = environ.pop("LISTEN_FDNAMES", "").split(":")
-    if meant_for != str(pid) or not count.isdigit():
-        return ()
-    numbers = range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + int(count))
-    for number in numbers:
-        os.set_inheritable(number, False)
-    named = [*names, *[""] * len(numbers)]
-    return tuple(Descriptor(name, number) for name, number in zip(named, numbers, strict=False))
-
-
-def close(descriptors: Sequence[Descriptor]) -> None:
-    """They are for another process."""
-    for each in descriptors:
-        os.close(each.number)
-
-
-def door_among(descriptors: Sequence[Descriptor], path: Path) -> socket.socket | None:
-    """The socket that listens at ``path``, if any came. Raises BadPlace for another one: users
-    would knock where nobody opens.
-    """
-    sockets = [socket.socket(fileno=one.number) for one in descriptors if not _is_kept(one)]
-    for each in sockets:
-        if not _listens_at(each, path):
-            raise errors.BadPlace(
-                "The broker was given a socket that is not its door.",
-                situation=f"It is {each.getsockname()!r}; MIGBroker.socket is {path}.",
-                next_step="Make ListenStream of jupyter-mig.socket and MIGBroker.socket alike.",
-            )
-    return sockets[0] if sockets else None
-
-
 class ServiceManager:
     """The manager that listens at ``address``, NOTIFY_SOCKET; empty if it wants to hear nothing.
-    ``descriptors`` are those that came with the process.
+    ``descriptors`` are those that came with the process. They are handed on to no other program.
     """
 
-    def __init__(self, address: str, descriptors: Sequence[Descriptor] = ()) -> None:
+    def __init__(self, address: str = "", descriptors: Sequence[Descriptor] = ()) -> None:
         # An abstract socket's name begins with a zero byte, which no variable can hold.
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
-        self._left = {one.name: one.number for one in descriptors if _is_kept(one)}
+        self._descriptors = descriptors
+        for each in descriptors:
+            os.set_inheritable(each.number, False)  # noqa: FBT003 - the standard library's
         # A manager that is busy must not hold up the broker's loop.
         self._teller = ThreadPoolExecutor(1, "manager")
+
+    @classmethod
+    def of(cls, environ: MutableMapping[str, str], pid: int) -> ServiceManager:
+        """The one that the environment tells of. Its variables are taken away: they are meant for
+        the process ``pid`` and no other.
+        """
+        meant_for = environ.pop("LISTEN_PID", "")
+        count = environ.pop("LISTEN_FDS", "")
+        names = environ.pop("LISTEN_FDNAMES", "").split(":")
+        mine = int(count) if meant_for == str(pid) and count.isdigit() else 0
+        numbers = range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + mine)
+        named = zip([*names, *[""] * mine], numbers, strict=False)
+        return cls(environ.pop("NOTIFY_SOCKET", ""), [Descriptor(*each) for each in named])
+
+    def decline(self) -> None:
+        """The descriptors are another process's, which has them, too."""
+        for each in self._descriptors:
+            os.close(each.number)
+        self._descriptors = ()
+
+    def door_at(self, path: Path) -> socket.socket | None:
+        """The socket that listens at ``path``, if any came. Raises BadPlace for another one: users
+        would knock where nobody opens.
+        """
+        given = [socket.socket(fileno=one.number) for one in self._descriptors if not _kept(one)]
+        elsewhere = [repr(each.getsockname()) for each in given if not _listens_at(each, path)]
+        if not elsewhere:
+            return given[0] if given else None
+        for each in given:
+            each.close()
+        raise errors.BadPlace(
+            "The broker was given a socket that is not its door.",
+            situation=f"It is {elsewhere[0]}; MIGBroker.socket is {path}.",
+            next_step="Make ListenStream of jupyter-mig.socket and MIGBroker.socket alike.",
+        )
 
     def ready(self) -> None:
         """Jobs that wait for the broker's start may go on."""
@@ -92,8 +92,7 @@ class ServiceManager:
 
     def left(self) -> Mapping[str, int]:
         """What was kept for us."""
-        left, self._left = self._left, {}
-        return left
+        return {one.name: one.number for one in self._descriptors if _kept(one)}
 
     def keep(self, name: str, descriptor: int) -> None:
         """Keep it, also once what it is of is gone: that is what the next broker must learn."""
@@ -126,7 +125,7 @@ class ServiceManager:
                 os.close(copy)
 
 
-def _is_kept(descriptor: Descriptor) -> bool:
+def _kept(descriptor: Descriptor) -> bool:
     return KEPT.fullmatch(descriptor.name) is not None
 
 

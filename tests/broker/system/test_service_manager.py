@@ -1,0 +1,226 @@
+"""A node's broker under a service manager: nobody is refused while it is restarted, and no process
+is taken for another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_mig.broker.peer import peer_of
+from jupyter_mig.broker.system.service_manager import Descriptor, ServiceManager
+from jupyter_mig.errors import BadPlace
+from tests.broker.system.managed_node import ManagedNode, managed_node
+from tests.broker.system.shared_node import ALICE, BOB, PATIENCE_SECONDS, lacking, shared_node
+from tests.broker.system.test_system_broker import _ended, _held, _leases
+
+ACTIVATE = "systemd-socket-activate"
+
+_CUSTOMERS = """
+import asyncio, json, os, subprocess, sys, threading
+from jupyter_mig.client.client import Client
+from jupyter_mig.client.settings import Settings
+from jupyter_mig.wire.messages import LeaseRequest
+
+settings = Settings.from_environment(os.environ)
+told_to_end = threading.Event()
+counts = {"leases": 0, "looks": 0}
+
+async def have_leases(name):
+    while not told_to_end.is_set():
+        client = Client(settings)
+        wanted = LeaseRequest(f"{name}-{counts['leases']}", "1g.5gb", patience_seconds=None)
+        lease = await client.acquire(wanted)
+        kernel = subprocess.Popen(["sleep", "600"])
+        await client.bind(lease.lease_id, kernel.pid)
+        now = await Client(settings).lease(lease.lease_id)
+        assert now.state == "bound", now
+        kernel.kill()
+        kernel.wait()
+        await client.release(lease.lease_id)
+        counts["leases"] += 1
+        client.close()
+
+async def look():
+    while not told_to_end.is_set():
+        await Client(settings).node()
+        counts["looks"] += 1
+
+async def main():
+    await asyncio.gather(have_leases("a"), have_leases("b"), look(), look())
+
+def listen():
+    sys.stdin.read()
+    told_to_end.set()
+
+threading.Thread(target=listen, daemon=True).start()
+print("there", flush=True)
+asyncio.run(main())
+print(json.dumps(counts))
+"""
+
+
+@pytest.fixture
+def node() -> Iterator[ManagedNode]:
+    """One whose broker runs."""
+    if lacking():
+        pytest.skip(lacking())
+    with managed_node() as one:
+        one.start()
+        yield one
+
+
+def _customers(node: ManagedNode, uid: int) -> subprocess.Popen[bytes]:
+    """Who comes all the time, each time as if for the first time."""
+    python = node._cli()[0]
+    who: dict[str, Any] = {"user": uid, "group": uid, "extra_groups": []}
+    process = subprocess.Popen(
+        [python, "-c", _CUSTOMERS],
+        env=node.environ(),
+        cwd="/",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **who,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"there\n"
+    return process
+
+
+def test_nobody_is_refused_and_nothing_lost_while_it_is_restarted(node: ManagedNode) -> None:
+    """Three times, among users who come all the time; one keeps a slice throughout."""
+    bobs = _held(node, BOB)
+    (before,) = _leases(node, BOB)
+    customers = _customers(node, ALICE)
+    for _ in range(3):
+        node.asked(BOB, "leases")  # they are at it meanwhile
+        assert node.stop() == 0, node.said()
+        node.start()
+    (after,) = _leases(node, BOB)
+    said, complained = customers.communicate(timeout=PATIENCE_SECONDS)
+    assert customers.returncode == 0, (complained.decode(), node.said())
+    counts = json.loads(said)
+    assert min(counts.values()) > 0, counts
+    assert (after["lease_id"], after["state"]) == (before["lease_id"], "bound")
+    _ended(bobs)
+
+
+def test_who_comes_in_between_waits_and_is_served(node: ManagedNode) -> None:
+    """No process of a broker's is there when he knocks."""
+    assert node.stop() == 0
+    comer = node.spawn(ALICE, "leases", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with socket.socket(socket.AF_UNIX) as other:
+        other.connect(str(node.socket))
+        node.start()
+        other.sendall(b"GET /v1 HTTP/1.1\r\nHost: broker\r\n\r\n")
+        assert other.recv(4096).startswith(b"HTTP/1.1 200 ")
+    said, complained = comer.communicate(timeout=PATIENCE_SECONDS)
+    assert (comer.returncode, said) == (0, b"[]\n"), complained
+
+
+def test_the_kernel_names_the_broker_not_the_manager(node: ManagedNode) -> None:
+    """Clients trust the user that the broker runs as; root made the socket."""
+    with socket.socket(socket.AF_UNIX) as knock:
+        knock.connect(str(node.socket))
+        assert node.processes()[peer_of(knock).pid] != 0
+
+
+def test_the_manager_keeps_a_pidfd_as_long_as_a_lease_hangs_on_it(node: ManagedNode) -> None:
+    """It is that of the process, and it stays when the broker is killed."""
+    alices = _held(node, ALICE)
+    node.wait_until(lambda: bool(node.kept))
+    ((name, pidfd),) = node.kept.items()
+    pid = int(re.fullmatch(r"p(\d+)-\d+", name).group(1))  # type: ignore[union-attr]
+    assert f"Pid:\t{pid}\n" in Path(f"/proc/self/fdinfo/{pidfd}").read_text()
+    node.kill()
+    assert list(node.kept) == [name]
+    node.start()
+    assert list(node.kept) == [name]
+    _ended(alices)
+    node.wait_until(lambda: not node.kept)
+
+
+def test_a_pidfd_is_believed_rather_than_a_pid(node: ManagedNode) -> None:
+    """The process is gone, though one of that pid and start time seems to be there."""
+    alices = _held(node, ALICE)
+    node.wait_until(lambda: bool(node.kept))
+    node.kill()
+    with subprocess.Popen(["true"]) as another:
+        gone = os.pidfd_open(another.pid)
+    ((name, pidfd),) = node.kept.items()
+    os.close(pidfd)
+    node.kept[name] = gone
+    node.start()
+    node.wait_until(lambda: not node.kept)
+    assert _leases(node, ALICE) == []
+    alices.communicate(timeout=PATIENCE_SECONDS)
+
+
+def test_what_is_kept_for_no_lease_is_kept_no_longer(node: ManagedNode) -> None:
+    """It had ended when the broker before was killed."""
+    assert node.stop() == 0
+    node.kept["p1-1"] = os.pidfd_open(os.getpid())
+    node.start()
+    node.wait_until(lambda: not node.kept)
+
+
+def test_it_says_when_it_is_ready_and_when_it_stops(node: ManagedNode) -> None:
+    """So that systemd waits for the door, and knows that the end is meant."""
+    assert node.stop() == 0
+    assert node.said_to_manager == ["READY=1", "STOPPING=1"]
+    assert node.socket.exists()
+
+
+def test_it_has_no_other_door_than_its_own(tmp_path: Path) -> None:
+    """Users would knock at MIGBroker.socket in vain."""
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(tmp_path / "s"))
+        other.listen()
+        number = os.dup(other.fileno())
+        manager = ServiceManager("", [Descriptor("door", number)])
+        with pytest.raises(BadPlace, match="not its door"):
+            manager.door_at(tmp_path / "t")
+
+
+def test_what_was_meant_for_another_process_is_left_alone() -> None:
+    """Variables are inherited by whatever a service starts; descriptors with them are not."""
+    environ = {"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "door", "NOTIFY_SOCKET": ""}
+    assert ServiceManager.of(environ, os.getpid()).door_at(Path("/s")) is None
+    assert environ == {}
+
+
+@pytest.mark.skipif(shutil.which(ACTIVATE) is None, reason=f"there is no {ACTIVATE}")
+def test_systemd_passes_the_socket() -> None:
+    """The real thing starts the broker when the first user comes, who is served."""
+    if lacking():
+        pytest.skip(lacking())
+    with shared_node() as node, tempfile.TemporaryFile() as said:
+        node.socket.parent.mkdir(mode=0o755)
+        environ = {f"--setenv={name}={value}" for name, value in node.environ().items()}
+        command = node._cli("broker", "--config", str(node.configuration))
+        systemd = subprocess.Popen(
+            [ACTIVATE, "--listen", node.socket, *environ, *command],
+            stdout=said,
+            stderr=said,
+        )
+        while not node.socket.exists():
+            assert systemd.poll() is None
+        node.socket.chmod(0o666)
+        done = node.asked(ALICE, "leases", "--json")
+        systemd.terminate()
+        status = systemd.wait(PATIENCE_SECONDS)
+        said.seek(0)
+        assert (done.returncode, done.stdout) == (0, b"[]\n"), (done.stderr, said.read())
+        assert status == 0
+        assert node.socket.exists()
