@@ -121,12 +121,15 @@ class _Server(HTTPServer):
     def on_close(self, server_conn: object) -> None:
         """A connection is over."""
         self.open_connections -= 1
-        assert isinstance(server_conn, HTTP1ServerConnection)  # Tornado's, whatever it says
-        if self.crowd is not None:
-            self.crowd.leave(self._uids.pop(server_conn.stream))
-        if self.strangers is not None:
-            self.strangers.leave(server_conn.stream)
+        if isinstance(server_conn, HTTP1ServerConnection):  # Tornado has no others
+            self._left(server_conn.stream)
         super().on_close(server_conn)
+
+    def _left(self, stream: IOStream) -> None:
+        if self.crowd is not None:
+            self.crowd.leave(self._uids.pop(stream))
+        if self.strangers is not None:
+            self.strangers.leave(stream)
 
 
 class Door:

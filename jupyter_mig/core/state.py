@@ -11,7 +11,7 @@ import msgspec
 from jupyter_mig.core.actions import Signal
 from jupyter_mig.core.geometry import Gpu, Identity, Spec
 from jupyter_mig.core.index import Index
-from jupyter_mig.core.leases import Holder, Lease, LeaseState
+from jupyter_mig.core.leases import Holder, Lease
 from jupyter_mig.core.occupancy import Occupancy
 
 

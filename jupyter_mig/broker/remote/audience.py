@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 from tornado.httputil import HTTPServerRequest
+from tornado.iostream import IOStream
 
 from jupyter_mig import errors
 from jupyter_mig.broker.crowd import Crowd
@@ -15,6 +16,7 @@ from jupyter_mig.broker.peer import Peer
 from jupyter_mig.broker.remote.hub import Hub
 from jupyter_mig.broker.remote.members import Members
 from jupyter_mig.broker.remote.owners import Owners
+from jupyter_mig.broker.remote.strangers import Strangers
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ _NONE = -1
 class HubUsers(msgspec.Struct, frozen=True):
     """An audience. ``names`` are what this door may be called: a page that somebody else's name
     server leads here says another one. ``crowd`` is also that of the other door: a user has one
-    pace. ``members`` is told of all who come.
+    pace. ``members`` is told of all who come; ``strangers`` are the connections of others.
     """
 
     hub: Hub
@@ -34,6 +36,7 @@ class HubUsers(msgspec.Struct, frozen=True):
     names: frozenset[str]
     crowd: Crowd
     members: Members
+    strangers: Strangers
 
     async def admit(self, request: HTTPServerRequest) -> Peer:
         """The user whose token is shown. Its process is none that can be seen."""
@@ -44,10 +47,12 @@ class HubUsers(msgspec.Struct, frozen=True):
                 next_step="Administer the node on the node itself: jupyter mig admin.",
             )
         try:
-            owner = await self._owner(request)
+            with self.strangers.asked_about(_stream(request)):
+                owner = await self._owner(request)
         except errors.Unauthenticated as refusal:
             log.info("Refused %s: %s %s", request.remote_ip, refusal.message, refusal.situation)
             raise
+        self.strangers.recognize(_stream(request), owner)
         await self.crowd.take_turn(owner)
         return Peer(0, owner, _NONE)
 
@@ -55,6 +60,7 @@ class HubUsers(msgspec.Struct, frozen=True):
         """Whoever has the key of a slice, in the place of its owner."""
         self._require_name(request)
         uid = owner()
+        self.strangers.recognize(_stream(request), uid)
         await self.crowd.take_turn(uid)
         return Peer(0, uid, _NONE)
 
@@ -82,6 +88,12 @@ class HubUsers(msgspec.Struct, frozen=True):
     async def pace(self, uid: int, asks: int) -> None:
         """At the pace of one among many."""
         await self.crowd.ask(uid, asks)
+
+
+def _stream(request: HTTPServerRequest) -> IOStream:
+    # HTTP1Connection's; Tornado types only the interface that all connections share.
+    stream: IOStream = request.connection.stream  # type: ignore[union-attr]
+    return stream
 
 
 def _is_beat(request: HTTPServerRequest) -> bool:

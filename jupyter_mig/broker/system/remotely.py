@@ -11,6 +11,7 @@ from jupyter_mig.broker.remote.hub import Hub
 from jupyter_mig.broker.remote.listening import Listening
 from jupyter_mig.broker.remote.members import Asking, Members
 from jupyter_mig.broker.remote.owners import NumberedUsers, UnixUsers
+from jupyter_mig.broker.remote.strangers import Strangers
 from jupyter_mig.broker.system.configuration import MIGBroker
 
 NUMBERS = "hub-users.json"
@@ -38,6 +39,7 @@ def asked_for(own: MIGBroker, crowd: Crowd, members: Members) -> Listening | Non
         listening.names(host, own.hosts),
         crowd,
         members,
+        Strangers(crowd),
     )
     secret = listening.tls(own.tls_certificate, own.tls_key) if own.tls_certificate else None
     return Listening(host, port, audience, secret)

@@ -6,7 +6,7 @@ import json
 import os
 import ssl
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from jupyter_mig.broker.remote.hub import Hub
 from jupyter_mig.broker.remote.listening import Listening, names
 from jupyter_mig.broker.remote.members import Members
 from jupyter_mig.broker.remote.owners import NumberedUsers
+from jupyter_mig.broker.remote.strangers import Strangers
 from jupyter_mig.broker.routes import OneUser
 from jupyter_mig.broker.service import Service
 from jupyter_mig.client import Client, Settings
@@ -69,7 +70,12 @@ class Afar:
 
 
 @asynccontextmanager
-async def afar(silence: float = 60.0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Afar]:
+async def afar(
+    silence: float = 60.0,
+    tls: ssl.SSLContext | None = None,
+    strangers: Callable[[Crowd], Strangers] = Strangers,
+    crowd: Crowd | None = None,
+) -> AsyncIterator[Afar]:
     """An open door; Alice's and Bob's tokens are ``alices`` and ``bobs``."""
     with tempfile.TemporaryDirectory(prefix="mig-", dir="/tmp") as place:
         directory = Path(place)
@@ -80,7 +86,8 @@ async def afar(silence: float = 60.0, tls: ssl.SSLContext | None = None) -> Asyn
                 asked = Hub(hub.url, "jupyter-mig")
                 users = NumberedUsers(directory / "numbers.json")
                 called = names("127.0.0.1", ["broker.example"])
-                audience = HubUsers(asked, users, called, Crowd(), Members(users))
+                crowd = crowd or Crowd()
+                audience = HubUsers(asked, users, called, crowd, Members(users), strangers(crowd))
                 port = _free_port()
                 door = Door(service, home.driver, Keys(b"secret"), OneUser(os.getuid()))
                 door.open(directory / "s")

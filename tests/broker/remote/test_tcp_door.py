@@ -9,10 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tornado.simple_httpclient import HTTPStreamClosedError
 
 from jupyter_mig import errors
-from jupyter_mig.broker import door
 from jupyter_mig.broker.remote import listening
 from jupyter_mig.client.remote import Remote, named
 from jupyter_mig.wire.messages import LeaseRequest
@@ -104,30 +102,10 @@ async def test_two_tokens_are_one_too_many() -> None:
         await writer.wait_closed()
 
 
-async def test_a_flood_of_connections_stops_at_a_number(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Whoever comes then is hung up on; when others have gone all is as before. The Unix socket is
-    another matter, and who was refused stands in the log, without the token.
-    """
-    monkeypatch.setattr(door, "MOST_REMOTE_CONNECTIONS", 3)
+async def test_who_was_refused_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """With the address, without the token."""
     caplog.set_level("INFO")
     async with afar() as far:
-        flood = [await asyncio.open_connection("127.0.0.1", far.port) for _ in range(3)]
-        reader, writer = await asyncio.open_connection("127.0.0.1", far.port)
-        assert await reader.read() == b""
-        assert (await asyncio.to_thread(say, far.socket, "GET", "/v1"))[0] == 200
-        for _, each in [*flood, (reader, writer)]:
-            each.close()
-            await each.wait_closed()
-
-        async def is_answered() -> bool:
-            try:
-                return (await far.ask_as("alices", "GET", "/v1"))[0] == 200
-            except HTTPStreamClosedError:
-                return False
-
-        await until(is_answered)
         await far.ask_as("made-up", "GET", "/v1")
     assert "Refused 127.0.0.1" in caplog.text
     assert "made-up" not in caplog.text
