@@ -126,6 +126,10 @@ def _skew(view: BrokerView, *, of_node: bool) -> Finding | None:
 
 
 def _silent(facts: BrokerFacts, error: JupyterMigError) -> Finding:
+    if isinstance(error, BrokerUnreachable) and facts.settings.system is not None:
+        seen = f"listens at {facts.door} and does not answer"
+        fix = "sudo systemctl restart jupyter-mig\nKernels and leases are kept."
+        return problem("broker", seen, fix, _HOWTO)
     if isinstance(error, BrokerUnreachable):
         fix = (
             f"Its process is in {facts.door.parent / meeting.LOCK}, what it did in"
