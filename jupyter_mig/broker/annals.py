@@ -1,8 +1,9 @@
 """What happened to leases, for administrators: who, what, when, why, and which slice was whose from
 when to when. MIG UUIDs are used again, so a dashboard needs to know the time as well.
 
-A database of its own: the log is the broker's memory and is shortened, this is kept. Written by a
-thread; a full disk loses entries, never a lease, and the gap is told.
+A database of its own: the log is the broker's memory and is shortened, this is kept, but for what
+is older than an administrator wants. Otherwise entries are only added. Written by a thread; a full
+disk loses entries, never a lease, and the gap is told.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import queue
 import sqlite3
 import time
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from threading import Event, Thread
 
@@ -60,6 +62,14 @@ class Interval(msgspec.Struct, frozen=True):
     until: float | None
     reason: str | None
 
+
+_MOST_AT_ONCE = 5000
+"""Rows removed in one transaction: those who read or write wait for its end."""
+
+_FORGET = (
+    "DELETE FROM entries WHERE number IN (SELECT number FROM entries WHERE at < ? LIMIT ?)",
+    "DELETE FROM intervals WHERE lease IN (SELECT lease FROM intervals WHERE until < ? LIMIT ?)",
+)
 
 _Write = Callable[[sqlite3.Connection], object]
 
@@ -123,6 +133,21 @@ class Annals:
 
         self._todo.put(write)
 
+    def forget(self, before: float) -> None:
+        """Remove what was over by then, and tell; intervals that are still open stay."""
+        self._forget(before, 0)
+
+    def _forget(self, before: float, gone: int) -> None:
+        def write(database: sqlite3.Connection) -> None:
+            now = [database.execute(part, (before, _MOST_AT_ONCE)).rowcount for part in _FORGET]
+            if max(now) == _MOST_AT_ONCE:
+                self._forget(before, gone + sum(now))
+            elif gone + sum(now):
+                reason = f"{gone + sum(now)} rows of before {_date(before)} were removed"
+                self.note(Entry(self._clock(), "shortened", reason=reason))
+
+        self._todo.put(write)
+
     def settle(self, seconds: float = 5.0) -> None:
         """Wait until what has been said so far is written, or could not be. Blocks."""
         done = Event()
@@ -175,6 +200,10 @@ class Annals:
                 (self._clock(), f"{self._lost} entries could not be written before this one"),
             )
             self._lost = 0
+
+
+def _date(at: float) -> str:
+    return datetime.fromtimestamp(at, timezone.utc).date().isoformat()
 
 
 class _Closing:

@@ -14,6 +14,7 @@ import msgspec
 from jupyter_mig.broker.annals import Annals
 from jupyter_mig.broker.claimants.search import Claim, require_none
 from jupyter_mig.broker.door import Door
+from jupyter_mig.broker.forgetting import keep_short
 from jupyter_mig.broker.hardware import Hardware
 from jupyter_mig.broker.holders import require_pidfd
 from jupyter_mig.broker.inventory import Inventories
@@ -69,15 +70,21 @@ class Broker(msgspec.Struct, frozen=True):
             self._open(door)
             if self.remote is not None:
                 door.open_remotely(self.remote)
+            forgetting = asyncio.ensure_future(self._keep_short())
             self.supervisor.ready()
             log.info("Open: driver=%s", self.driver.name)
             try:
                 await _until_over(service, told, until(service, door))
             finally:
                 log.info("Closing")
+                forgetting.cancel()
                 self.supervisor.stopping()
                 self.premises.close_up()
                 await door.close()
+
+    async def _keep_short(self) -> None:
+        if self.annals is not None:
+            await keep_short(self.annals, self.settings.history_days)
 
     def _open(self, door: Door) -> None:
         if self.premises.door is None:

@@ -8,7 +8,7 @@ from threading import Lock
 
 from jupyter_mig import errors
 from jupyter_mig.core.geometry import Geometry, Gpu, Identity, Instance, Spec
-from jupyter_mig.nvml import discovery, lifecycle, observation, raw
+from jupyter_mig.nvml import discovery, lifecycle, mode, observation, raw
 from jupyter_mig.nvml.counters import Counters
 from jupyter_mig.nvml.facts import Device
 from jupyter_mig.nvml.handles import Handle
@@ -61,6 +61,11 @@ class Board:
         except errors.InUse as error:
             error.situation = f"{error.situation} {self._suspects(identity)}"
             raise
+
+    def turn_mig_on(self) -> bool:
+        """Have MIG mode on; whether it was off."""
+        with self.lock:
+            return mode.turn_on(self._handle.get())
 
     def occupants(self, identity: Identity) -> tuple[int, ...]:
         """The pids on an instance, or computing on the GPU itself."""

@@ -147,6 +147,10 @@ class Driver:
         """The device nodes needed for the instance that this process cannot open."""
         return self._access.closed(self._board(gpu_uuid).minor(), identity)
 
+    def turn_mig_on(self, gpu_uuid: str) -> bool:
+        """Have MIG mode on; whether it was off. No GPU is reset for it."""
+        return self._board(gpu_uuid).turn_mig_on()
+
     def close(self) -> None:
         """End the session, after the calls under way; a destroy that is retrying gives up.
 

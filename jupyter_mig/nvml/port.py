@@ -149,6 +149,16 @@ class Removable(Protocol):
 
 
 @runtime_checkable
+class Switch(Protocol):
+    """Hardware whose MIG mode can be turned on."""
+
+    def turn_mig_on(self, gpu_uuid: str) -> bool:
+        """Have it on; whether it was off. Raises DriverError, and does nothing, on a GPU that is in
+        use or would have to be reset.
+        """
+
+
+@runtime_checkable
 class Mirror(Protocol):
     """Hardware that is simulated, so that no kernel can use it: it shows what processes do."""
 

@@ -155,6 +155,24 @@ def mig_mode(device: Device) -> tuple[bool, bool]:
     return bool(current == on), bool(pending == on)
 
 
+def turns_without_reset(device: Device) -> bool:
+    """Whether MIG mode is turned on without a reset of the GPU; False if the driver cannot tell."""
+    (field,) = call(
+        "nvmlDeviceGetFieldValues", device, [pynvml.NVML_FI_DEV_IS_RESETLESS_MIG_SUPPORTED]
+    )
+    return field.nvmlReturn == pynvml.NVML_SUCCESS and bool(field.value.uiVal)
+
+
+def turn_mig_on(device: Device) -> None:
+    """Turn MIG mode on. The call succeeds also if the mode only waits to be on; that raises here
+    what it waits for: InUse for clients.
+    """
+    name = "nvmlDeviceSetMigMode"
+    activation = call(name, device, pynvml.NVML_DEVICE_MIG_ENABLE)
+    if activation:
+        raise translation.error_for(activation, name)
+
+
 def memory(device: Device) -> Memory:
     """Memory used and in all; a GPU in MIG mode tells only those who may monitor it."""
     found = _first_known(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from pathlib import Path
 
 import pytest
 
 from jupyter_mig.broker.annals import Annals, Entry, Interval
+from jupyter_mig.broker.forgetting import DAY_SECONDS, keep_short
 from jupyter_mig.broker.witness import Chronicler
 from jupyter_mig.core import events
 from jupyter_mig.core.leases import Lease, LeaseState
@@ -126,3 +128,63 @@ async def _granted_and_released(home: Household) -> Lease:
         await service.post(events.LeaseReleased(lease.lease_id))
         await emptied(service)
         return lease
+
+
+def test_what_is_too_old_is_forgotten_and_that_is_told(annals: Annals) -> None:
+    """Not what happened since, nor whose slice it still is."""
+    for at in (1.0, 2.0, 500.0):
+        annals.note(Entry(at, "granted"))
+    annals.begin(_interval("over", 1))
+    annals.end("over", "released")  # at 1000
+    annals.begin(_interval("open", 1))
+    annals.forget(before=100.0)
+    annals.settle()
+    assert [each.lease for each in annals.intervals()] == ["over", "open"]
+    annals.forget(before=1001.0)
+    annals.close()
+    assert [each.lease for each in annals.intervals()] == ["open"]
+    told = [each.reason for each in annals.entries()]
+    assert told == ["2 rows of before 1970-01-01 were removed"]
+
+
+def test_much_is_forgotten_a_part_at_a_time(
+    annals: Annals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others can write in between; the end is the same."""
+    monkeypatch.setattr("jupyter_mig.broker.annals._MOST_AT_ONCE", 3)
+    for at in range(10):
+        annals.note(Entry(float(at), "granted"))
+    annals.forget(before=8.0)
+    annals.settle()
+    annals.note(Entry(9.5, "granted"))
+    annals.settle()
+    annals.settle()
+    annals.close()
+    assert [each.at for each in annals.entries() if each.what == "granted"] == [8.0, 9.0, 9.5]
+
+
+class _Asked(Annals):
+    """Says when it has been asked twice to forget."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, clock=lambda: 1000.0)
+        self.asked: list[float] = []
+        self.twice = asyncio.Event()
+
+    def forget(self, before: float) -> None:
+        """It is asked."""
+        self.asked.append(before)
+        if len(self.asked) == 2:
+            self.twice.set()
+
+
+async def test_a_broker_forgets_when_it_starts_and_from_day_to_day(tmp_path: Path) -> None:
+    """By the clock of the annals; 0 days keep all."""
+    annals = _Asked(tmp_path / "annals.sqlite")
+    await keep_short(annals, 0)
+    assert annals.asked == []
+    forgetting = asyncio.ensure_future(keep_short(annals, 900 / DAY_SECONDS, 0.01))
+    await asyncio.wait_for(annals.twice.wait(), 60)
+    forgetting.cancel()
+    annals.close()
+    assert annals.asked[:2] == pytest.approx([100.0, 100.0])

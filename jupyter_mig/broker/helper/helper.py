@@ -8,7 +8,7 @@ import msgspec
 
 from jupyter_mig import errors
 from jupyter_mig.broker import processes
-from jupyter_mig.broker.helper import verbs
+from jupyter_mig.broker.helper import mode, verbs
 from jupyter_mig.broker.helper.filter.device_filter import DeviceFilter
 from jupyter_mig.broker.helper.nodes import InstanceNodes
 from jupyter_mig.broker.helper.register import Register
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 class Helper:
     """Cuts the GPUs of ``gpu_uuids``, in this order, and no others. For any number of threads.
+    On those of ``turned_on`` it has MIG mode on from the start, and whenever it opens NVML again.
 
     Raises NotFound if one of them is not there.
     """
@@ -30,11 +31,14 @@ class Helper:
         gpu_uuids: tuple[str, ...],
         register: Register,
         filter_: DeviceFilter | None = None,
+        turned_on: tuple[str, ...] = (),
     ) -> None:
         self._driver = driver
         self._register = register
         self._uuids = gpu_uuids
         self._filter = filter_
+        self._turned_on = turned_on
+        mode.turn_on(driver, turned_on)
         self._gpus()
 
     def do(self, verb: verbs.Verb) -> verbs.Outcome:
@@ -74,6 +78,7 @@ class Helper:
             self._driver.let_go()
         else:
             self._driver.take_up()
+            mode.turn_on(self._driver, self._turned_on)
 
     def _change(self, uuid: str, verb: verbs.OfInstance) -> None:
         match verb:

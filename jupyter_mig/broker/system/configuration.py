@@ -123,6 +123,24 @@ class MIGBroker(Configurable):
         help="How often slices are read while they are held and nobody looks; 0 is never.",
     ).tag(config=True)
 
+    history_days = Float(
+        Settings().history_days,
+        min=0.0,
+        help="""
+        How long the audit log and the intervals of slices are kept; 0 is for ever. What is older
+        is removed when the broker starts, and once a day.
+        """,
+    ).tag(config=True)
+
+    enable_mig_mode = Bool(
+        default_value=False,
+        help="""
+        Whether the helper turns MIG mode on when it starts, on those of `gpus` on which it is off
+        and nothing runs. For Hopper and newer, which lose it at boot. A GPU that would have to be
+        reset is left alone.
+        """,
+    ).tag(config=True)
+
     policy = List(
         Dict(),
         help="""
@@ -216,6 +234,7 @@ class MIGBroker(Configurable):
         return Settings(
             dcgm_exporter=self.dcgm_exporter,
             keep_reading=self.keep_reading_seconds,
+            history_days=self.history_days,
             most_leases=self.leases_per_user,
         )
 

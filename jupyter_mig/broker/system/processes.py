@@ -25,7 +25,7 @@ from jupyter_mig.broker.claimants import search
 from jupyter_mig.broker.claimants.claimant import Claimant
 from jupyter_mig.broker.claimants.disputes import concerns_node
 from jupyter_mig.broker.crowd import Crowd
-from jupyter_mig.broker.helper import line, verbs
+from jupyter_mig.broker.helper import line, mode, verbs
 from jupyter_mig.broker.helper.driver import HelpedDriver
 from jupyter_mig.broker.helper.hands import Hands
 from jupyter_mig.broker.helper.helper import Helper
@@ -98,7 +98,8 @@ class SystemBroker(msgspec.Struct, frozen=True):
         try:
             register = Register(Path(own.helper_directory) / REGISTER)
             filter_ = cgroups.filter_of(own, driver)
-            line.serve(end, Helper(driver, own.listed, register, filter_))
+            turned_on = self._to_be_turned_on(driver)
+            line.serve(end, Helper(driver, own.listed, register, filter_, turned_on))
         finally:
             driver.close()
 
@@ -128,6 +129,7 @@ class SystemBroker(msgspec.Struct, frozen=True):
         own = self.configuration
         if end is None:
             driver = self._open_driver()
+            mode.turn_on(driver, self._to_be_turned_on(driver))
             over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         else:
             hands = Hands(end)
@@ -155,6 +157,13 @@ class SystemBroker(msgspec.Struct, frozen=True):
         )
         log.info("The node's broker: socket=%s isolation=%s", own.socket, own.isolation)
         await broker.serve(lambda *_: over)
+
+    def _to_be_turned_on(self, driver: HardwarePort) -> tuple[str, ...]:
+        """The GPUs on which MIG mode is to be on; none that others claim."""
+        own = self.configuration
+        claims = search.claims(self.claimants, partial(concerns_node, own), driver)
+        claimed = {claim.gpu.uuid for claim in claims}
+        return tuple(uuid for uuid in own.gpus if own.enable_mig_mode and uuid not in claimed)
 
     def _open_driver(self) -> HardwarePort:
         return open_driver(
