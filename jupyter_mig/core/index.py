@@ -7,7 +7,7 @@ It is no part of the state's data: it is made from that when it is first asked f
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from jupyter_mig.core.geometry import Geometry
@@ -15,7 +15,9 @@ from jupyter_mig.core.leases import Lease, LeaseState
 from jupyter_mig.core.occupancy import Occupancy
 
 if TYPE_CHECKING:  # those are what the state consists of, and it has an index
-    from jupyter_mig.core.state import Place
+    from jupyter_mig.core.state import GpuState, Place
+
+_Group = tuple[Occupancy, dict[str, None]]
 
 
 class Index:
@@ -30,6 +32,8 @@ class Index:
         self.counts: defaultdict[int, int] = defaultdict(int)
         self.there: defaultdict[str, dict[str, Place]] = defaultdict(dict)
         self._taken: dict[str, Occupancy] = {}
+        self._groups: dict[object, _Group] = {}
+        self._group_of: dict[str, object] = {}
         for lease in leases:
             self.add_lease(lease)
         for place in places:
@@ -72,12 +76,22 @@ class Index:
     def add_place(self, place: Place) -> None:
         """There is an instance more."""
         self.there[place.spec.gpu_uuid][place.instance_id] = place
-        self._taken.pop(place.spec.gpu_uuid, None)
+        self.forget_gpu(place.spec.gpu_uuid)
 
     def remove_place(self, place: Place) -> None:
         """There is one less."""
         del self.there[place.spec.gpu_uuid][place.instance_id]
-        self._taken.pop(place.spec.gpu_uuid, None)
+        self.forget_gpu(place.spec.gpu_uuid)
+
+    def forget_gpu(self, gpu_uuid: str) -> None:
+        """Something is another way there."""
+        self._taken.pop(gpu_uuid, None)
+        key = self._group_of.pop(gpu_uuid, None)
+        if key is not None:
+            _, uuids = self._groups[key]
+            del uuids[gpu_uuid]
+            if not uuids:
+                del self._groups[key]
 
     def taken(self, gpu_uuid: str, geometry: Geometry) -> Occupancy:
         """What instances take on a GPU. To read, never to change."""
@@ -86,3 +100,15 @@ class Index:
             specs = (place.spec for place in self.there[gpu_uuid].values())
             tally = self._taken[gpu_uuid] = Occupancy(geometry, specs)
         return tally
+
+    def alike(self, gpus: Mapping[str, GpuState]) -> Collection[tuple[Occupancy, Collection[str]]]:
+        """What instances take, each time with the GPUs on which it is just that: most are full or
+        empty. To read, never to change.
+        """
+        for uuid in [uuid for uuid in gpus if uuid not in self._group_of]:
+            tally = self.taken(uuid, gpus[uuid].gpu.geometry)
+            key = (id(tally.geometry), tally.mask, tuple(sorted(tally.counts.items())))
+            _, uuids = self._groups.setdefault(key, (tally, {}))
+            uuids[uuid] = None
+            self._group_of[uuid] = key
+        return self._groups.values()

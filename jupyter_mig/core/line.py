@@ -25,7 +25,7 @@ from jupyter_mig.core.policy import Limits
 from jupyter_mig.core.quotas import Held
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import Parking, Place, PlaceState, State
-from jupyter_mig.core.supply import NOTHING, candidates, idle, keys
+from jupyter_mig.core.supply import NOTHING, candidates, different, idle, keys
 from jupyter_mig.core.turn import Turn
 
 _Wish = tuple[str, int | None, Limits | None]
@@ -131,8 +131,9 @@ def _take_idle(turn: Turn, lease: Lease, name: str, closed: frozenset[str]) -> b
 
 
 def _make(turn: Turn, lease: Lease, name: str, closed: frozenset[str]) -> bool:
+    possible = candidates if turn.choices else different  # what was decided may be anywhere
     mine = keys(turn.state, lease)
-    spec = turn.choices.take(lease.lease_id, candidates(turn.state, name, mine, closed=closed))
+    spec = turn.choices.take(lease.lease_id, possible(turn.state, name, mine, closed=closed))
     if spec is None:
         return False
     place = planned(turn, spec)

@@ -23,7 +23,7 @@ _IN_FLIGHT = frozenset({PlaceState.CREATING, PlaceState.CLAIMING, PlaceState.DES
 def gpu_observed(turn: Turn, event: GpuObserved) -> None:
     """Take over what was seen: match it with what we know, adopt, forget, resolve."""
     uuid = event.gpu.uuid
-    turn.state.gpus[uuid] = GpuState(event.gpu, event.creates, _problem(turn.state, event))
+    turn.state.see_gpu(GpuState(event.gpu, event.creates, _problem(turn.state, event)))
     unseen = list(event.instances)
     for place in turn.state.on_gpu(uuid):
         seen = next((found for found in unseen if _same(place, found)), None)
@@ -255,7 +255,7 @@ def _start_over(turn: Turn) -> None:
     """Neither processes nor instances outlive a reboot."""
     for lease in list(turn.state.leases.values()):
         turn.end(lease, Trigger.REBOOT, EndReason.REBOOTED)
-    turn.state.gpus.clear()
+    turn.state.remove_gpus()
     turn.state.remove_places()
     turn.state.parkings.clear()
     turn.state.pool_failures, turn.state.pools_at = 0, None

@@ -155,6 +155,17 @@ class State(msgspec.Struct, dict=True):
         for place in list(self.instances.values()):
             self.remove_place(place)
 
+    def see_gpu(self, gpu: GpuState) -> None:
+        """It is there, and like that now."""
+        self.gpus[gpu.gpu.uuid] = gpu
+        self.index.forget_gpu(gpu.gpu.uuid)
+
+    def remove_gpus(self) -> None:
+        """Nothing is known of any."""
+        for uuid in self.gpus:
+            self.index.forget_gpu(uuid)
+        self.gpus.clear()
+
     def count(self) -> int:
         """The next number."""
         self.counter += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 from jupyter_mig.core import sizes
 from jupyter_mig.core.leases import Lease
@@ -77,6 +78,25 @@ def candidates(
         if profile is not None and profile.starts and _usable(gpu) and uuid not in closed:
             occupancy = state.occupancy(uuid, without=without, keys=keys)
             yield Candidate(uuid, gpu.gpu.index, profile, occupancy)
+
+
+def different(
+    state: State, name: str, keys: frozenset[str], closed: frozenset[str] = NOTHING
+) -> Iterator[Candidate]:
+    """Those of :func:`candidates` among which the best place is found: of GPUs on which the same is
+    taken only the first, and none that has no room.
+    """
+    if state.parkings:
+        yield from candidates(state, name, keys, closed=closed)
+        return
+    for occupancy, uuids in state.index.alike(state.gpus):
+        profile = occupancy.geometry.by_name.get(name)
+        if profile is not None and any(occupancy.fits(profile, at) for at in profile.starts):
+            open_ones = (state.gpus[uuid] for uuid in uuids if uuid not in closed)
+            usable = (gpu.gpu for gpu in open_ones if _usable(gpu))
+            first = min(usable, key=attrgetter("index"), default=None)
+            if first is not None:
+                yield Candidate(first.uuid, first.index, profile, occupancy)
 
 
 def _usable(gpu: GpuState) -> bool:

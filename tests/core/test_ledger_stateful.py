@@ -10,12 +10,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from jupyter_mig.core import actions, events
+from jupyter_mig.core import actions, events, supply
 from jupyter_mig.core.choices import Choice
 from jupyter_mig.core.events import AnyEvent, Ask
 from jupyter_mig.core.geometry import Identity, Spec
 from jupyter_mig.core.leases import USABLE, Holder, Lease, LeaseState
 from jupyter_mig.core.ledger import Ledger
+from jupyter_mig.core.placement import choose
 from jupyter_mig.core.policy import Limits
 from jupyter_mig.core.rules import Rules
 from tests.core.another_rule import another_rule
@@ -337,6 +338,14 @@ class Histories(RuleBasedStateMachine):
                 real.identity = Identity(real.identity.gi_id, 0, f"MIG-new-{real.identity.gi_id}")
 
     @precondition(lambda self: hasattr(self, "ledger"))
+    @invariant()
+    def the_best_place_is_on_one_of_the_different_gpus(self) -> None:
+        """Leaving out those that are like another changes nothing."""
+        state = self.ledger.state
+        for name in {offer.name for offer in supply.offers(state)}:
+            everywhere = choose(supply.candidates(state, name, supply.NOTHING))
+            assert choose(supply.different(state, name, supply.NOTHING)) == everywhere
+
     @invariant()
     def no_slice_has_two_leases(self) -> None:
         """Two usable leases never name the same live instance."""
