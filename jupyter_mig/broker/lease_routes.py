@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from jupyter_mig import errors
-from jupyter_mig.broker import processes
+from jupyter_mig.broker import processes, story
 from jupyter_mig.broker.heartbeats import is_heartbeat, new_heartbeat
 from jupyter_mig.broker.holders import holder_of, pid_of
 from jupyter_mig.broker.keys import Keys
@@ -257,8 +257,12 @@ class KernelRoute(_LeaseRoute):
         else:  # its pid means nothing here
             await self._admit(lease, self.peer.pid)
             await self.service.post(events.LeaseBound(lease_id, self._beating(lease)))
-            self._usable(lease_id)
-            self.answer(self.views().lease(lease))
+            self._tell_bound(lease_id, 0)
+
+    def _tell_bound(self, lease_id: str, pid: int) -> None:
+        lease = self._usable(lease_id)
+        log.info("%s", story.bound(self.service.state, lease_id, pid))
+        self.answer(self.views().lease(lease))
 
     def _beating(self, lease: Lease) -> Holder:
         return lease.requester if is_heartbeat(lease.requester) else new_heartbeat()
@@ -267,8 +271,7 @@ class KernelRoute(_LeaseRoute):
         await self._end_if_taken(lease, self.peer.pid, kernel.pid)
         await self._admit(lease, kernel.pid)
         await self.service.post(events.LeaseBound(lease.lease_id, holder_of(kernel), kernel.pid))
-        self._usable(lease.lease_id)
-        self.answer(self.views().lease(lease))
+        self._tell_bound(lease.lease_id, kernel.pid)
         await self._show(lease, kernel)
 
     async def _admit(self, lease: Lease, pid: int) -> None:

@@ -18,6 +18,7 @@ from jupyter_mig.broker.crowd import Crowd
 from jupyter_mig.broker.peer import Peer, peer_of
 from jupyter_mig.broker.refusals import Refusals
 from jupyter_mig.broker.service import Service
+from jupyter_mig.broker.story import value
 from jupyter_mig.broker.views import Views, broker_view
 from jupyter_mig.nvml.port import HardwarePort
 from jupyter_mig.wire import codec
@@ -91,6 +92,9 @@ class Everybody(msgspec.Struct, frozen=True):
         await self.crowd.ask(uid, asks)
 
 
+AT_THE_DOOR = (errors.TooMany, errors.NotTheHolder, errors.Unauthenticated)
+"""Refusals that the ledger never hears of; its own are told as it decides them."""
+
 Local: TypeAlias = OneUser | Everybody
 """Whom a broker serves on its Unix socket; ``mode`` is that of the socket."""
 
@@ -163,6 +167,9 @@ class Route(tornado.web.RequestHandler):
         _, error, _ = kwargs.get("exc_info", (None, None, None))
         if not isinstance(error, errors.JupyterMigError):
             error = _as_ours(status_code, self.request.method, self.request.path)
+        if isinstance(error, AT_THE_DOOR):
+            uid = self.peer.uid if hasattr(self, "peer") else "unknown"
+            log.info("Refuse uid=%s reason=%s path=%s", uid, error.kind, value(self.request.path))
         self.set_status(error.status)
         self.answer(codec.body_of(error))
 

@@ -1,6 +1,11 @@
-"""One line for each thing that happens to a lease, for the broker's own log file."""
+"""One line for each thing that happens to a lease, for the broker's own log: a word, then
+``name=value`` for programs. A user's text cannot look like another value.
+"""
 
 from __future__ import annotations
+
+import json
+import re
 
 from jupyter_mig.core import actions
 from jupyter_mig.core.actions import Action
@@ -22,6 +27,16 @@ def told(action: Action, state: State) -> str | None:
     return None
 
 
+def bound(state: State, lease_id: str, pid: int) -> str:
+    """The line for a lease that is tied to a kernel's process; 0 for one that is not seen here."""
+    return f"Bind {_lease(state, lease_id)} pid={pid}"
+
+
+def value(text: str) -> str:
+    """A text as a value: in quotes if it is more than a word."""
+    return text if re.fullmatch(r"[\w.+:/@-]+", text, re.ASCII) else json.dumps(text)
+
+
 def _verb(action: Action) -> str:
     return type(action).__name__
 
@@ -30,7 +45,8 @@ def _lease(state: State, lease_id: str) -> str:
     lease = state.leases.get(lease_id) or state.ended.get(lease_id)
     if lease is None:
         return f"lease={lease_id}"
-    return f"lease={lease_id} uid={lease.owner} size={lease.size} {_slice(state, lease)}".rstrip()
+    who = f"lease={lease_id} uid={lease.owner} size={value(lease.size)}"
+    return f"{who} {_slice(state, lease)}".rstrip()
 
 
 def _slice(state: State, lease: Lease) -> str:
