@@ -46,10 +46,15 @@ def kernel(pid: int) -> Holder:
     return Holder(f"kernel-{pid}")
 
 
+def _is_claim_of(call: Call, instance_id: str) -> bool:
+    return isinstance(call, actions.ClaimInstance) and call.instance_id == instance_id
+
+
 class World:
     """What is really there. ``died`` are processes whose end nobody has told the ledger yet,
     ``locked`` instances that the broker has locks on, ``blind`` GPUs whose placements the reader
-    may not learn. ``clumsy``: a creation that fails leaves half an instance behind.
+    may not learn. ``returned`` are instances given back while a claim of them is still to be
+    answered. ``clumsy``: a creation that fails leaves half an instance behind.
     """
 
     def __init__(self, gpus: list[tuple[Gpu, bool]]) -> None:
@@ -59,6 +64,7 @@ class World:
         self.calls: dict[str, deque[Call]] = {uuid: deque() for uuid in self.gpus}
         self.died: list[Holder] = []
         self.locked: set[str] = set()
+        self.returned: set[str] = set()
         self.blind: set[str] = set()
         self.clumsy = False
 
@@ -71,11 +77,18 @@ class World:
             elif isinstance(action, actions.LockInstance):
                 self.locked.add(action.instance_id)
             elif isinstance(action, actions.ReturnInstance):
-                self.locked.discard(action.instance_id)
+                self._give_back(action)
             elif isinstance(action, actions.CreateInstance):
                 self.calls[action.spec.gpu_uuid].append(action)
             elif isinstance(action, CALLS):
                 self.calls[action.gpu_uuid].append(action)
+
+    def _give_back(self, action: actions.ReturnInstance) -> None:
+        """In its turn: a claim that was asked for before comes first."""
+        calls = self.calls[action.gpu_uuid]
+        if any(_is_claim_of(call, action.instance_id) for call in calls):
+            self.returned.add(action.instance_id)
+        self.locked.discard(action.instance_id)
 
     def _kill(self, pids: set[int]) -> None:
         self.died += [kernel(pid) for pid in pids]
@@ -119,8 +132,11 @@ class World:
     ) -> events.AnyEvent:
         if fail or real is None or real.occupants:
             self.locked.discard(call.instance_id)
+            self.returned.discard(call.instance_id)
             return events.ClaimFailed(call.instance_id, "in use")
-        self.locked.add(call.instance_id)
+        if call.instance_id not in self.returned:
+            self.locked.add(call.instance_id)
+        self.returned.discard(call.instance_id)
         return events.InstanceClaimed(call.instance_id)
 
     def _occupants(
