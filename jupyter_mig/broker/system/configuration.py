@@ -73,7 +73,7 @@ class MIGBroker(Configurable):
     ).tag(config=True)
 
     state_directory = Unicode(
-        "/var/lib/jupyter-mig", help="For the log of leases; on local disk, the user's."
+        "/var/lib/jupyter-mig/broker", help="For the log of leases; on local disk, the user's."
     ).tag(config=True)
 
     helper_directory = Unicode(
