@@ -20,8 +20,10 @@ from jupyter_mig.broker.admin_views import (
     interval_view,
     lease_view,
     orphan_view,
+    use_view,
 )
 from jupyter_mig.broker.annals import Annals, Entry
+from jupyter_mig.broker.gauges import Gauges
 from jupyter_mig.broker.routes import Audience, Route
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.words import seen
@@ -283,6 +285,37 @@ class IntervalsRoute(_AdminRoute):
         self.answer([interval_view(each, names) for each in found])
 
 
+class UsesRoute(_AdminRoute):
+    """``/v1/admin/uses``."""
+
+    gauges: Gauges
+
+    def initialize(self, *, gauges: Gauges, **given: Any) -> None:  # type: ignore[override]  # Tornado hands over what each route was made with
+        """Tornado hands over what the route was made with. Called for each request."""
+        super().initialize(**given)
+        self.gauges = gauges
+
+    async def get(self) -> None:
+        """Whether those who hold slices use them, the oldest lease first."""
+        readings, _ = await self.gauges.readings()
+        slices = {one.instance_id: one for one in readings.slices}
+        state, now = self.service.state, self.service.clock()
+        held = [each for each in state.leases.values() if each.instance_id in slices]
+        names = await self.names.of(lease.owner for lease in held)
+        self.answer(
+            [
+                use_view(
+                    lease,
+                    names[lease.owner],
+                    now,
+                    slices[lease.instance_id or ""].processes,
+                    self.gauges.history(lease.lease_id),
+                )
+                for lease in sorted(held, key=lambda lease: lease.order)
+            ]
+        )
+
+
 def _about(note: Entry, place: Place | None) -> Entry:
     """The same, with the slice it was about."""
     if place is None or place.identity is None:
@@ -291,12 +324,13 @@ def _about(note: Entry, place: Place | None) -> Entry:
     return msgspec.structs.replace(note, mig_uuid=mig_uuid, gpu_uuid=place.spec.gpu_uuid)
 
 
-def rules(given: dict[str, Any], annals: Annals | None) -> Rules:
+def rules(given: dict[str, Any], annals: Annals | None, gauges: Gauges) -> Rules:
     """The routes as an application takes them."""
     known = {**given, "annals": annals, "accounts": Accounts()}
     orphan = r"/v1/admin/orphans/(\w+)"
     return [
         (r"/v1/admin/leases", AdminLeasesRoute, known),
+        (r"/v1/admin/uses", UsesRoute, {**known, "gauges": gauges}),
         (r"/v1/admin/leases/([0-9A-Za-z_-]+)", AdminLeaseRoute, known),
         (r"/v1/admin/gpus/([0-9A-Za-z_-]+)/drain", DrainRoute, known),
         (r"/v1/admin/driver/release", ReleaseRoute, known),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -13,7 +13,15 @@ from jupyter_mig.broker.remote.hub import MARK
 from jupyter_mig.broker.remote.members import Members
 from jupyter_mig.core.leases import Lease
 from jupyter_mig.core.state import Place, State
-from jupyter_mig.wire.administration import AnyLeaseView, AuditView, IntervalView, OrphanView
+from jupyter_mig.metrics.readings import NotAvailable
+from jupyter_mig.wire.administration import (
+    AnyLeaseView,
+    AuditView,
+    IntervalView,
+    OrphanView,
+    UseView,
+)
+from jupyter_mig.wire.messages import HistoryPoint
 
 
 class Names:
@@ -54,6 +62,25 @@ def lease_view(state: State, lease: Lease, user: str, now: float) -> AnyLeaseVie
         gpu_index=gpu.gpu.index if gpu is not None else None,
         kernel_pid=lease.kernel_pid,
         held_seconds=0.0 if lease.granted_at is None else max(now - lease.granted_at, 0.0),
+    )
+
+
+def use_view(
+    lease: Lease,
+    user: str,
+    now: float,
+    processes: int | NotAvailable,
+    points: Sequence[HistoryPoint],
+) -> UseView:
+    """What a lease's slice has been used for; ``points`` are its last minutes."""
+    measured = [each.utilization for each in points if each.utilization is not None]
+    return UseView(
+        lease_id=lease.lease_id,
+        user=user,
+        uid=lease.owner,
+        held_seconds=0.0 if lease.granted_at is None else max(now - lease.granted_at, 0.0),
+        utilization=max(measured, default=None),
+        processes=processes if isinstance(processes, int) else None,
     )
 
 

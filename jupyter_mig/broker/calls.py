@@ -173,6 +173,12 @@ _ADMINISTRATION = {
     "GET /v1/admin/leases": _call(
         "all_leases", "Everybody's live leases.", list[admin.AnyLeaseView], failing=_ADMIN
     ),
+    "GET /v1/admin/uses": _call(
+        "uses",
+        "Whether those who hold slices use them.",
+        list[admin.UseView],
+        failing=(*_ADMIN, *_DRIVER),
+    ),
     "DELETE /v1/admin/leases/{lease_id}": _call(
         "revoke",
         "Take a lease away; its owner is told why.",

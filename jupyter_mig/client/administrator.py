@@ -13,6 +13,7 @@ from jupyter_mig.wire.administration import (
     IntervalView,
     OrphanView,
     RevokeRequest,
+    UseView,
 )
 from jupyter_mig.wire.messages import GpuView
 
@@ -26,6 +27,10 @@ class Administrator(Client):
     async def all_leases(self) -> list[AnyLeaseView]:
         """Everybody's live leases, the oldest first."""
         return await self._ask("GET", f"{_BASE}/leases", list[AnyLeaseView])
+
+    async def uses(self) -> list[UseView]:
+        """Whether those who hold slices use them, the oldest lease first."""
+        return await self._ask("GET", f"{_BASE}/uses", list[UseView])
 
     async def revoke(self, lease_id: str, reason: str) -> AnyLeaseView:
         """Take a lease or a request away; its owner is told the reason."""

@@ -18,12 +18,18 @@ ROOT = 0
 class SystemBroker(msgspec.Struct, frozen=True):
     """Where it listens, with which driver, and as whom: nobody else who listens there is it.
 
-    Root may listen for it: with socket activation the listener is systemd.
+    Root may listen for it: with socket activation the listener is systemd. If it numbers users of
+    a JupyterHub they have no accounts here.
     """
 
     socket: Path
     driver: str
     uid: int
+    numbers_hub_users: bool = False
+
+    def name_of(self, hub_user: str) -> str:
+        """What administrators are told that a user of the Hub is called."""
+        return f"hub:{hub_user}" if self.numbers_hub_users and hub_user else hub_user
 
     @property
     def owners(self) -> frozenset[int]:
@@ -55,4 +61,5 @@ def _broker(section: dict[str, Any]) -> SystemBroker:
         socket=Path(section.get("socket", meeting.SYSTEM_SOCKET)),
         driver=str(section.get("driver", "nvml")),
         uid=pwd.getpwnam(section.get("user", meeting.SYSTEM_USER)).pw_uid,
+        numbers_hub_users=not section.get("hub_users_are_unix_users", True),
     )

@@ -14,10 +14,12 @@ from __future__ import annotations
 from jupyter_mig.hub.containers import docker_host_config, remote_environment
 from jupyter_mig.hub.culling import Arbiter, Use
 from jupyter_mig.hub.local import local_environment
+from jupyter_mig.hub.node_use import NodeUse
 from jupyter_mig.hub.profiles import mig_profile_list, mig_resource
 
 __all__ = [
     "Arbiter",
+    "NodeUse",
     "Use",
     "docker_host_config",
     "local_environment",

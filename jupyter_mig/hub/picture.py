@@ -1,13 +1,16 @@
-"""The page as HTML: who holds what, who waits, and what is free. No script, nothing to click."""
+"""The page as HTML: who holds what, who waits, what is free, and what has been. No script, nothing
+to click.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from html import escape
 
 import msgspec
 
-from jupyter_mig.wire.administration import AnyLeaseView
+from jupyter_mig.wire.administration import AnyLeaseView, IntervalView
 from jupyter_mig.wire.messages import NodeView
 
 REFRESH_SECONDS = 10
@@ -20,21 +23,36 @@ th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px soli
 """
 
 _WAITING = "waiting"
+_ROOT = 0
+_MOST_PAST = 50
 
 
 class Reader(msgspec.Struct, frozen=True):
-    """Who looks: a user of the Hub, who sees his own, or an administrator, who sees all."""
+    """Who looks: a user of the Hub, who sees his own, or an administrator, who sees all. ``name``
+    is what the node calls him.
+    """
 
     name: str
     admin: bool
 
-    def sees(self, lease: AnyLeaseView) -> bool:
-        """Whether a lease is his to see. One whose owner has no name is for administrators."""
-        return self.admin or lease.user == self.name != ""
+    def sees(self, lease: AnyLeaseView | IntervalView) -> bool:
+        """Whether a lease is his to see. Those of root, and of owners who have no name, are for
+        administrators: nobody is root because the Hub calls him so.
+        """
+        return self.admin or (lease.user == self.name != "" and lease.uid != _ROOT)
 
 
-def page(reader: Reader, node: NodeView, leases: Sequence[AnyLeaseView]) -> str:
-    """The whole page. ``leases`` are everybody's, the oldest first."""
+class Picture(msgspec.Struct, frozen=True):
+    """The node, everybody's leases, the oldest first, and which slice was whose of late."""
+
+    node: NodeView
+    leases: Sequence[AnyLeaseView]
+    intervals: Sequence[IntervalView] = ()
+
+
+def page(reader: Reader, picture: Picture) -> str:
+    """The whole page."""
+    node, leases = picture.node, picture.leases
     seen = [lease for lease in leases if reader.sees(lease)]
     held = [lease for lease in seen if lease.state != _WAITING]
     waiting = [lease for lease in seen if lease.state == _WAITING]
@@ -53,6 +71,8 @@ def page(reader: Reader, node: NodeView, leases: Sequence[AnyLeaseView]) -> str:
             ("size", "free", "fit on an empty node"),
             ((size.size, str(size.free), str(size.total)) for size in node.sizes),
         ),
+        "<h2>The last seven days</h2>",
+        _table(("user", "slice", "from (UTC)", "for", "ended"), map(_was, _past(reader, picture))),
     )
 
 
@@ -94,5 +114,17 @@ def _waits(lease: AnyLeaseView) -> tuple[str, ...]:
     return (_user(lease), lease.label, lease.size)
 
 
-def _user(lease: AnyLeaseView) -> str:
+def _past(reader: Reader, picture: Picture) -> list[IntervalView]:
+    """Those that are over, the last one first."""
+    over = [each for each in picture.intervals if each.until is not None and reader.sees(each)]
+    return sorted(over, key=lambda each: -(each.until or 0.0))[:_MOST_PAST]
+
+
+def _was(interval: IntervalView) -> tuple[str, ...]:
+    since = time.strftime("%Y-%m-%d %H:%M", time.gmtime(interval.since))
+    minutes = f"{((interval.until or 0.0) - interval.since) / 60:.0f} min"
+    return (_user(interval), interval.size, since, minutes, interval.reason or "")
+
+
+def _user(lease: AnyLeaseView | IntervalView) -> str:
     return lease.user or f"uid {lease.uid}"

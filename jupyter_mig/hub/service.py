@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,14 @@ from jupyter_mig import errors
 from jupyter_mig.client.administrator import Administrator
 from jupyter_mig.client.settings import Settings
 from jupyter_mig.hub import picture
-from jupyter_mig.hub.picture import Reader
+from jupyter_mig.hub.picture import Picture, Reader
+from jupyter_mig.hub.shared import Shared
+
+PAST_SECONDS = 7 * 24 * 3600.0
+"""How far back the page looks."""
+
+LOOK_SECONDS = 2.0
+"""How old what is shown may be: all who look within that time are one question to the broker."""
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
@@ -28,11 +36,12 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'
 class SlicesPage(HubOAuthenticated, RequestHandler):  # type: ignore[misc]  # it has no types
     """Who holds what, as far as the user may see it."""
 
-    client: Administrator
-
-    def initialize(self, client: Administrator) -> None:
+    def initialize(
+        self, look: Callable[[], Awaitable[Picture]], name_of: Callable[[str], str]
+    ) -> None:
         """Tornado hands over what the application was made with."""
-        self.client = client
+        self._look = look
+        self._name_of = name_of
 
     def set_default_headers(self) -> None:
         """Nothing on the page loads, runs or is kept."""
@@ -42,28 +51,41 @@ class SlicesPage(HubOAuthenticated, RequestHandler):  # type: ignore[misc]  # it
     @authenticated
     async def get(self) -> None:
         """The page, or what is wrong."""
-        reader = reader_of(self.current_user)
+        reader = reader_of(self.current_user, self._name_of)
         try:
-            node, leases = await asyncio.gather(self.client.node(), self.client.all_leases())
+            seen = await self._look()
         except errors.JupyterMigError as error:
             self.set_status(error.status)
             self.finish(picture.trouble(str(error)))
             return
-        self.finish(picture.page(reader, node, leases))
+        self.finish(picture.page(reader, seen))
 
 
-def reader_of(model: Mapping[str, Any]) -> Reader:
-    """Who looks, by the Hub's model; a service is nobody, whatever it is called."""
+def reader_of(model: Mapping[str, Any], name_of: Callable[[str], str]) -> Reader:
+    """Who looks, by the Hub's model; a service is nobody, whatever it is called. ``name_of`` is how
+    the node calls users of the Hub.
+    """
     if model.get("kind") != "user":
         return Reader("", admin=False)
-    return Reader(str(model.get("name", "")), admin=bool(model.get("admin")))
+    return Reader(name_of(str(model.get("name", ""))), admin=bool(model.get("admin")))
 
 
-def application(prefix: str, client: Administrator) -> Application:
+async def look(client: Administrator) -> Picture:
+    """Ask the broker for all that is on the page."""
+    node, leases, intervals = await asyncio.gather(
+        client.node(), client.all_leases(), client.intervals(time.time() - PAST_SECONDS)
+    )
+    return Picture(node, leases, intervals)
+
+
+def application(prefix: str, settings: Settings) -> Application:
     """The service below its prefix, ``/services/jupyter-mig/``."""
+    client = Administrator(settings)
+    shared = Shared(lambda: look(client), LOOK_SECONDS)
+    name_of = settings.system.name_of if settings.system is not None else str
     return Application(
         [
-            (prefix, SlicesPage, {"client": client}),
+            (prefix, SlicesPage, {"look": shared, "name_of": name_of}),
             (f"{prefix}oauth_callback", HubOAuthCallbackHandler),
         ],
         cookie_secret=os.urandom(32),
@@ -73,7 +95,7 @@ def application(prefix: str, client: Administrator) -> Application:
 async def serve() -> None:
     """Be the service that the Hub's environment describes, until ended."""
     address = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
-    client = Administrator(Settings.from_environment(os.environ))
-    server = HTTPServer(application(os.environ["JUPYTERHUB_SERVICE_PREFIX"], client))
+    settings = Settings.from_environment(os.environ)
+    server = HTTPServer(application(os.environ["JUPYTERHUB_SERVICE_PREFIX"], settings))
     server.listen(address.port or 80, address.hostname or "127.0.0.1")
     await asyncio.Event().wait()

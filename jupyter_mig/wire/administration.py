@@ -27,7 +27,8 @@ class ActRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AnyLeaseView(msgspec.Struct, frozen=True):
-    """A lease as administrators see it. ``user`` is the name of ``uid``, empty if it has none.
+    """A lease as administrators see it. ``user`` is the name of ``uid``: that of an account, or
+    ``hub:`` and that of a user of the Hub who has none; empty if it has no name.
     ``profile`` and the UUIDs are empty while it has no slice.
     """
 
@@ -43,6 +44,20 @@ class AnyLeaseView(msgspec.Struct, frozen=True):
     gpu_index: int | None
     kernel_pid: int | None
     held_seconds: float
+
+
+class UseView(msgspec.Struct, frozen=True):
+    """What the slice of a lease has been used for. ``utilization`` is in per cent, the highest of
+    the last 15 minutes, and None where nothing of it could be measured; ``processes`` are on it
+    now, None if nobody can tell.
+    """
+
+    lease_id: str
+    user: str
+    uid: int
+    held_seconds: float
+    utilization: float | None
+    processes: int | None
 
 
 class DriverView(msgspec.Struct, frozen=True):

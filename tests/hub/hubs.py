@@ -7,11 +7,13 @@ import json
 import os
 import pwd
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -21,7 +23,7 @@ from typing import Any
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import websocket_connect
 
-from tests.broker.system.shared_node import SharedNode, interpreter, shared_node
+from tests.broker.system.shared_node import SERVICE, SharedNode, interpreter, shared_node
 from tests.server.servers import Reply, execute, until
 
 ADMIN = "boss"
@@ -40,11 +42,17 @@ class Hub:
     """
 
     def __init__(
-        self, node: SharedNode, users: tuple[str, ...], api_port: int, **environment: str
+        self,
+        node: SharedNode,
+        users: tuple[str, ...],
+        api_port: int,
+        brokers_token: str,
+        **environment: str,
     ) -> None:
         self.node = node
         self.users = users
         self.token = secrets.token_hex()
+        self.brokers_token = brokers_token
         self.directory = node.directory / "hub"
         self.directory.mkdir(mode=0o755)
         self.port, proxy_port, page_port = _free_ports(3)
@@ -60,6 +68,7 @@ class Hub:
             "oauth_no_confirm": True,
         }
         self.url = f"http://127.0.0.1:{self.port}"
+        self.api_url = f"http://127.0.0.1:{api_port}/hub/api"
         self._process: subprocess.Popen[bytes] | None = None
         # The server extension, as installing the package would switch it on for everybody.
         config = self.directory / "jupyter" / "jupyter_server_config.d"
@@ -97,6 +106,7 @@ c.Spawner.server_token_scopes = [
 ]
 c.JupyterHub.services = [
     {{"name": "tests", "api_token": {self.token!r}}},
+    {{"name": "broker", "api_token": {brokers_token!r}}},
     {page!r},
 ]
 c.JupyterHub.load_roles = [
@@ -104,8 +114,16 @@ c.JupyterHub.load_roles = [
     {{
         "name": "tests",
         "services": ["tests"],
-        "scopes": ["admin:users", "admin:servers", "access:servers", "tokens", "read:hub"],
-    }}
+        "scopes": [
+            *("admin:users", "admin:groups", "admin:servers"),
+            *("access:servers", "tokens", "read:hub"),
+        ],
+    }},
+    {{
+        "name": "broker",
+        "services": ["broker"],
+        "scopes": ["read:users:name", "read:users:groups"],
+    }},
 ]
 """
         )
@@ -156,6 +174,14 @@ c.JupyterHub.load_roles = [
             return Reply(response.code, json.loads(response.body) if response.body else None)
         except ValueError:
             return Reply(response.code, None)
+
+    async def put_in_group(self, group: str, *names: str) -> None:
+        """Make a group of the Hub, of these users."""
+        for name in names:
+            await self.ask("POST", f"hub/api/users/{name}")
+        await self.ask("POST", f"hub/api/groups/{group}")
+        reply = await self.ask("POST", f"hub/api/groups/{group}/users", {"users": names})
+        assert reply.status == 200, reply
 
     async def login(self, name: str) -> User:
         """A user whose server runs."""
@@ -217,12 +243,17 @@ class User:
 
 @asynccontextmanager
 async def hub(count: int, **settings: object) -> AsyncIterator[Hub]:
-    """A node with its broker, so many new Unix users, and a Hub for them."""
+    """A node with its broker, so many new Unix users, and a Hub for them. The broker has a token to
+    ask it about groups.
+    """
     (api_port,) = _free_ports(1)
-    with shared_node(**settings) as node, _unix_users(count) as names:
-        node.start()
-        async with _running(Hub(node, names, api_port)) as one:
-            yield one
+    settings["hub_api_url"] = f"http://127.0.0.1:{api_port}/hub/api"
+    with _token_file() as file:
+        settings["hub_token_file"] = str(file)
+        with shared_node(**settings) as node, _unix_users(count) as names:
+            node.start()
+            async with _running(Hub(node, names, api_port, file.read_text())) as one:
+                yield one
 
 
 @asynccontextmanager
@@ -234,7 +265,8 @@ async def hub_by_tcp(count: int, **settings: object) -> AsyncIterator[Hub]:
     url = f"http://127.0.0.1:{port}"
     with shared_node(**settings) as node, _unix_users(count) as names:
         node.start()
-        async with _running(Hub(node, names, api_port, JUPYTER_MIG_URL=url)) as one:
+        token = secrets.token_hex()
+        async with _running(Hub(node, names, api_port, token, JUPYTER_MIG_URL=url)) as one:
             yield one
 
 
@@ -247,6 +279,21 @@ async def _running(one: Hub) -> AsyncIterator[Hub]:
             await one.ask("DELETE", f"hub/api/users/{name}/server")
     finally:
         one.stop()
+
+
+@contextmanager
+def _token_file() -> Iterator[Path]:
+    """A new token, for the broker's user and nobody else."""
+    directory = Path(tempfile.mkdtemp(prefix="mig-", dir="/tmp"))
+    directory.chmod(0o755)
+    file = directory / "token"
+    file.touch(mode=0o400)
+    file.write_text(secrets.token_hex())
+    os.chown(file, pwd.getpwnam(SERVICE).pw_uid, -1)
+    try:
+        yield file
+    finally:
+        shutil.rmtree(directory)
 
 
 @contextmanager

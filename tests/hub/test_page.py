@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.async_api import expect
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 
+from jupyter_mig.client.system import SystemBroker
 from jupyter_mig.hub.picture import Reader
 from jupyter_mig.hub.service import reader_of
 from tests.broker.system.shared_node import lacking
@@ -38,9 +41,19 @@ async def _holds(user: User) -> None:
 
 def test_a_service_is_nobody() -> None:
     """Though it be called like a user, or be an administrator."""
-    assert reader_of({"kind": "service", "name": "alice", "admin": True}) == Reader("", admin=False)
-    assert reader_of({"kind": "user", "name": "alice"}) == Reader("alice", admin=False)
-    assert reader_of({"kind": "user", "name": "b", "admin": True}) == Reader("b", admin=True)
+    nobody = Reader("", admin=False)
+    assert reader_of({"kind": "service", "name": "alice", "admin": True}, str) == nobody
+    assert reader_of({"kind": "user", "name": "alice"}, str) == Reader("alice", admin=False)
+    assert reader_of({"kind": "user", "name": "b", "admin": True}, str) == Reader("b", admin=True)
+
+
+def test_a_user_is_called_as_the_node_calls_him() -> None:
+    """Which is by another name where users of the Hub have no accounts there."""
+    for numbers, called in ((False, "alice"), (True, "hub:alice")):
+        node = SystemBroker(Path("/s"), "nvml", 1, numbers_hub_users=numbers)
+        model = {"kind": "user", "name": "alice"}
+        assert reader_of(model, node.name_of) == Reader(called, admin=False)
+        assert reader_of({"kind": "user"}, node.name_of) == Reader("", admin=False)
 
 
 @pytest.mark.skipif(bool(lacking()), reason=lacking())

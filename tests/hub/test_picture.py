@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from jupyter_mig.hub.picture import Reader, page, trouble
-from jupyter_mig.wire.administration import AnyLeaseView
+from jupyter_mig.hub.picture import Picture, Reader, page, trouble
+from jupyter_mig.wire.administration import AnyLeaseView, IntervalView
 from jupyter_mig.wire.messages import NodeView, SizeCount
 
 NODE = NodeView("simulated:x", True, (), (SizeCount("1g.5gb", 3, 7, 1, 1, 1),), 1)
@@ -33,9 +33,21 @@ LEASES = [
 ]
 
 
+def _past(user: str, until: float | None, reason: str, uid: int = 1000) -> IntervalView:
+    return IntervalView("l", user, uid, "2g.10gb", "MIG-1", "GPU-1", 1e9, until, reason)
+
+
+PAST = [
+    _past("alice", 1e9 + 600, "hers was released"),
+    _past("alice", None, "still hers"),
+    _past("bob", 1e9 + 60, "his was revoked"),
+    _past("root", 1e9 + 60, "roots was released", uid=0),
+]
+
+
 def test_a_user_sees_his_own() -> None:
     """No name, notebook or number of anybody else's; how many wait is everybody's business."""
-    shown = page(Reader("alice", admin=False), NODE, LEASES)
+    shown = page(Reader("alice", admin=False), Picture(NODE, LEASES, PAST))
     assert "hers.ipynb" in shown
     assert all(word not in shown for word in ("bob", "his.ipynb", "next.ipynb", "nobodys"))
     assert "1 in line on this node" in shown
@@ -44,20 +56,45 @@ def test_a_user_sees_his_own() -> None:
 
 def test_an_administrator_sees_all() -> None:
     """Also those whose owner has no account on the node."""
-    shown = page(Reader("root", admin=True), NODE, LEASES)
+    shown = page(Reader("root", admin=True), Picture(NODE, LEASES, PAST))
     assert all(lease.label in shown for lease in LEASES)
     assert f"uid {2**31 + 5}" in shown
 
 
 def test_who_has_no_name_sees_nothing() -> None:
     """Least of all the leases of those who have none either."""
-    assert "ipynb" not in page(Reader("", admin=False), NODE, LEASES)
+    assert "ipynb" not in page(Reader("", admin=False), Picture(NODE, LEASES, PAST))
 
 
 def test_names_are_no_html() -> None:
     """A notebook may be called anything."""
     attack = "<script>alert(1)</script>&\"'"
-    shown = page(Reader("alice", admin=True), NODE, [_lease("alice", attack)])
+    shown = page(Reader("alice", admin=True), Picture(NODE, [_lease("alice", attack)], PAST))
     assert "<script" not in shown
     assert "&lt;script&gt;" in shown
     assert "<img" not in trouble("<img src=x>\nb")
+
+
+def test_what_has_been_is_seen_by_whose_it_was() -> None:
+    """The last one first, with how long it was and how it ended; what is not over is above."""
+    shown = page(Reader("alice", admin=False), Picture(NODE, LEASES, PAST))
+    assert "<td>2001-09-09 01:46</td><td>10 min</td><td>hers was released</td>" in shown
+    assert all(word not in shown for word in ("still hers", "his was", "roots was"))
+    everything = page(Reader("boss", admin=True), Picture(NODE, LEASES, PAST))
+    assert everything.index("hers was") < everything.index("his was")
+    assert "roots was" in everything
+
+
+def test_nobody_is_root_because_the_hub_calls_him_so() -> None:
+    """Root's slices are for administrators."""
+    leases = [_lease("root", "roots.ipynb", uid=0)]
+    assert "roots" not in page(Reader("root", admin=False), Picture(NODE, leases, PAST))
+
+
+def test_a_user_without_an_account_is_not_one_with_the_same_name() -> None:
+    """The node calls him otherwise."""
+    leases = [_lease("alice", "of-the-node.ipynb"), _lease("hub:alice", "of-the-hub.ipynb")]
+    shown = page(Reader("hub:alice", admin=False), Picture(NODE, leases, PAST))
+    assert "of-the-hub.ipynb" in shown
+    assert "of-the-node.ipynb" not in shown
+    assert "hers was released" not in shown

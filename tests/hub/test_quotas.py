@@ -12,7 +12,10 @@ from tests.server.servers import until
 
 pytestmark = pytest.mark.skipif(bool(lacking()), reason=lacking())
 
-RULES = [{"who": ["*"], "sizes": ["1g.5gb"], "slices": 1}]
+RULES = [
+    {"who": ["hub:@students"], "sizes": ["1g.5gb"], "slices": 1},
+    {"who": ["*"], "sizes": ["2g.10gb"]},
+]
 SMALL, LARGE = "python3-mig-1g.5gb", "python3-mig-3g.20gb"
 
 
@@ -36,9 +39,11 @@ async def _model(user: User, kernel_id: str) -> dict[str, Any]:
 
 async def test_who_is_over_quota_waits_and_delays_nobody() -> None:
     """A second kernel waits though there is room, another user's starts; when the first ends it is
-    the second one's turn. A size that no rule allows is refused, and the kernel says why.
+    the second one's turn. A size that no rule allows is refused, and the kernel says why. Whom a
+    rule means, the Hub tells: its groups are asked for with the broker's own token.
     """
     async with hub(2, policy=RULES) as one:
+        await one.put_in_group("students", *one.users)
         alice, bob = [await one.login(name) for name in one.users]
         first = await alice.start(SMALL, "a.ipynb")
         await _becomes(alice, first, "bound")

@@ -35,6 +35,7 @@ LONGEST_TOKEN = 256
 MARK = "hub:"
 """Before names of the Hub's users and groups, where they could be taken for the node's own."""
 
+_SEES_GROUPS = "read:users:groups"
 _MOST_QUESTIONS = 16
 _LARGEST_ANSWER_BYTES = 1024 * 1024
 
@@ -120,10 +121,19 @@ class Hub:
         """
         response = await self._get(f"users/{quote(name, safe='')}", token)
         if response.code == HTTPStatus.NOT_FOUND:
+            await self._require_scope(token)
             return HubUser(name)
         with self._understanding(response.effective_url):
             response.rethrow()
             return HubUser(name, _groups(json.loads(response.body)))
+
+    async def _require_scope(self, token: str) -> None:
+        """Users that a token may not see look like users that are not there."""
+        response = await self._get("user", token)
+        with self._understanding(response.effective_url):
+            response.rethrow()
+            if _SEES_GROUPS not in json.loads(response.body).get("scopes", []):
+                raise ValueError(f"the token of the broker lacks the scope {_SEES_GROUPS}")
 
     async def _learn(self, key: bytes, token: str) -> _Answer:
         """Ask the Hub, once however many want to know."""

@@ -30,7 +30,8 @@ class SmallHub:
     """
 
     def __init__(self) -> None:
-        self.tokens: dict[str, Any] = {}
+        sees = {"kind": "service", "name": "broker", "scopes": ["read:users:groups"]}
+        self.tokens: dict[str, Any] = {OURS: sees}
         self.users: dict[str, Any] = {}
         self.asked: list[str] = []
         self.gate = asyncio.Event()

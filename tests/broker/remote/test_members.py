@@ -91,6 +91,9 @@ async def test_groups_are_the_hubs_to_tell(asking: Members, far: SmallHub, clock
     assert await asking.of(NOBODY, "nobody") == HubUser("nobody")
     assert await asking.of(7, "stranger") == HubUser("stranger")
     assert await asking.of(0, "root") is None
+    far.tokens[OURS] = {"kind": "service", "name": "broker", "scopes": ["read:users:name"]}
+    with pytest.raises(errors.HubUnreachable, match="lacks the scope"):
+        await asking.of(8, "hidden")
 
 
 @pytest.mark.parametrize("answer", [500, 403, {"kind": "user", "name": "nobody"}, []])
