@@ -49,7 +49,8 @@ class ManagedNode(SharedNode):
         self._ear.bind(str(address))
         address.chmod(0o777)
         self._environ = {"NOTIFY_SOCKET": str(address)}
-        Thread(target=self._listen, daemon=True).start()
+        self._listener = Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def start(self) -> None:
         """Start the broker, and wait until it says that it is ready."""
@@ -95,6 +96,8 @@ class ManagedNode(SharedNode):
 
     def close(self) -> None:
         """Listen no longer, and drop what is kept."""
+        self._ear.shutdown(socket.SHUT_RD)
+        self._listener.join()
         self._ear.close()
         self.listening.close()
         while self.kept:
@@ -102,9 +105,8 @@ class ManagedNode(SharedNode):
 
     def _listen(self) -> None:
         while True:
-            try:
-                message, numbers, _, _ = socket.recv_fds(self._ear, 4096, 8)
-            except OSError:
+            message, numbers, _, _ = socket.recv_fds(self._ear, 4096, 8)
+            if not message:
                 return
             self._heard(message.decode(), numbers)
 
