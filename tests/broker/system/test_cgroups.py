@@ -80,6 +80,16 @@ def test_two_servers_of_one_user_are_kept_apart(node: SharedNode, top: Path) -> 
             assert {opening(path, mine) for path in theirs} == {FILTERED}
 
 
+def test_the_helper_may_be_in_the_tree_itself(node: SharedNode, top: Path) -> None:
+    """As a service of systemd is: it makes the nodes of one slice after the other."""
+    own, server = below(top, "broker"), below(top, "server")
+    for pid in node.processes():
+        (own / "cgroup.procs").write_text(str(pid))
+    for _ in range(2):
+        with ExitStack() as stack:
+            assert said(started(node, server, stack)).startswith(b"MIG-"), node.said()
+
+
 def test_the_next_tenant_finds_it_closed_to_the_last(node: SharedNode, top: Path) -> None:
     """The same slice, the same user, another server."""
     one, other = below(top, "one"), below(top, "other")

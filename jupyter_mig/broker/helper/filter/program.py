@@ -1,8 +1,8 @@
 """The filter's program, for the kernel's own machine (Documentation/bpf/standardization).
 
-In words: another device than a slice's, or a slice's of a GPU that is not ours: yes. Else, for each
-cgroup from the outermost inwards that the process is in: if the map has the pair of that cgroup and
-the device, yes. Else no.
+In words: another device than a slice's, or a slice's of a GPU that is not ours: yes. A node that is
+made, not opened: yes, for the helper is in a cgroup, too. Else, for each cgroup from the outermost
+inwards that the process is in: if the map has the pair of that cgroup and the device, yes. Else no.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ FIRST_MINOR, MINORS_PER_GPU, MOST_GPUS = 3, 135, 32
 _ANCESTOR, _LOOKUP = 123, 1
 """Helpers of the kernel: bpf_get_current_ancestor_cgroup_id, bpf_map_lookup_elem."""
 
-_MAJOR_AT, _MINOR_AT = 4, 8
+_ACCESS_AT, _MAJOR_AT, _MINOR_AT = 0, 4, 8
 """In ``struct bpf_cgroup_dev_ctx``."""
+
+_MAKING = 1
+"""BPF_DEVCG_ACC_MKNOD, in the upper half of the access type."""
 
 _RESULT, _FIRST, _SECOND, _CONTEXT, _MINOR, _GPU, _STACK = 0, 1, 2, 6, 7, 8, 10
 """Registers: results and arguments, three that calls leave alone, and the end of the stack."""
@@ -45,6 +48,9 @@ def assemble(map_: int, major: int, gpu_minors: Iterable[int], levels: range) ->
     """
     code = _Code()
     code.move(_CONTEXT, _FIRST)
+    code.load(_SECOND, _CONTEXT, _ACCESS_AT)
+    code.compute(0x77, _SECOND, 16)
+    code.jump("==", _SECOND, _MAKING, _YES)
     code.load(_SECOND, _CONTEXT, _MAJOR_AT)
     code.jump("!=", _SECOND, major, _YES)
     code.load(_MINOR, _CONTEXT, _MINOR_AT)
