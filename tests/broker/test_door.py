@@ -15,8 +15,8 @@ import pytest
 from jupyter_mig import errors
 from jupyter_mig.broker.door import Door
 from jupyter_mig.broker.keys import Keys
-from jupyter_mig.broker.routes import OneUser
 from jupyter_mig.broker.processes import boottime
+from jupyter_mig.broker.routes import OneUser
 from jupyter_mig.client import Client, Settings
 from jupyter_mig.core import events
 from jupyter_mig.core.leases import LeaseState

@@ -12,8 +12,8 @@ import pytest
 
 from jupyter_mig.broker.hardware import Hardware
 from jupyter_mig.broker.inventory import parse
-from jupyter_mig.broker.seam import Uninterrupted
 from jupyter_mig.broker.processes import boottime
+from jupyter_mig.broker.seam import Uninterrupted
 from jupyter_mig.core import actions, events
 from jupyter_mig.core.geometry import Identity, Spec
 from jupyter_mig.nvml import simulated
