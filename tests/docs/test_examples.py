@@ -104,6 +104,16 @@ async def test_the_python_of_the_monitors_page_runs(user: Home) -> None:
     assert re.search(r"^1g\.5gb \d+$", await run(user, *command), re.MULTILINE)
 
 
+async def test_the_node_in_the_tutorial_can_be_used(user: Home) -> None:
+    """The configuration passes the check, which says of it what the page says."""
+    page, place = "docs/tutorial/littlest-jupyterhub.md", "/etc/jupyter/jupyter_mig_broker.json"
+    file = user.directory / "broker.json"
+    file.write_text(block(page, "json", "MIGBroker"))
+    said = await run(user, "jupyter-mig", "broker", "--check", "--config", str(file))
+    told = block(page, "console", "--check").partition("\n")[2]
+    assert said.replace(str(file), place) == told
+
+
 async def test_the_brokers_door_speaks_plain_http(user: Home) -> None:
     """The reference's curl command, written out: the path it names, on the socket shown."""
     socket = json.loads(await run(user, "jupyter", "mig", "status", "--json"))["socket"]
