@@ -114,7 +114,7 @@ def openers(paths: tuple[Path, ...]) -> frozenset[int]:
     """The pids that have one of ``paths`` open, this process aside, as far as we may look.
 
     Open only to hold a lock does not count: whatever a kernel starts inherits its lock, to edit a
-    file as well as to compute.
+    file as well as to compute. Nor does a mere path (O_PATH).
     """
     wanted = {str(path) for path in paths}
     if not wanted:
@@ -178,15 +178,32 @@ def _opened(pid: int, wanted: set[str]) -> bool:
     with suppress(PermissionError, FileNotFoundError, ProcessLookupError):
         for link in (PROC / str(pid) / "fd").iterdir():
             with suppress(FileNotFoundError, ProcessLookupError):
-                if str(link.readlink()) in wanted and not _holds_lock(pid, link.name):
+                if str(link.readlink()) in wanted and not _is_unused(pid, link.name):
                     return True
     return False
 
 
-def _holds_lock(pid: int, descriptor: str) -> bool:
-    """Whether a lock is held through an open file, whoever took it (proc_pid_fdinfo(5))."""
-    text = (PROC / str(pid) / "fdinfo" / descriptor).read_text(encoding="ascii")
-    return any(line.startswith("lock:") for line in text.splitlines())
+def _is_unused(pid: int, descriptor: str) -> bool:
+    """Whether an open file is a mere path, or a lock is held through it, whoever took it."""
+    text = _fdinfo(pid, descriptor)
+    return _is_path(text) or any(line.startswith("lock:") for line in text.splitlines())
+
+
+def opens_path_only(pid: int, descriptor: str) -> bool:
+    """Whether a descriptor only names a file. Anybody may have one of what he may not open, and
+    can do nothing with it: a driver does not take it (open(2), O_PATH).
+    """
+    return _is_path(_fdinfo(pid, descriptor))
+
+
+def _is_path(fdinfo: str) -> bool:
+    """Whether that is said of a descriptor that only names a file (proc_pid_fdinfo(5))."""
+    flags = next(line for line in fdinfo.splitlines() if line.startswith("flags:"))
+    return bool(int(flags.split()[1], 8) & os.O_PATH)
+
+
+def _fdinfo(pid: int, descriptor: str) -> str:
+    return (PROC / str(pid) / "fdinfo" / descriptor).read_text(encoding="ascii")
 
 
 def boottime() -> float:

@@ -105,6 +105,9 @@ def _replace(node: Path, uid: int, mode: int) -> None:
 def open_devices() -> Iterator[tuple[int, int]]:
     """Every open descriptor of a device: process and device number, whatever its path was.
 
+    A descriptor that only names one (O_PATH) is none: any user may have it, of any node, and would
+    keep every slice from being handed over.
+
     Of all processes that we may look at: root with CAP_SYS_PTRACE may look at all.
     """
     for pid in processes.pids():
@@ -112,7 +115,9 @@ def open_devices() -> Iterator[tuple[int, int]]:
             for descriptor in (processes.PROC / str(pid) / "fd").iterdir():
                 with suppress(FileNotFoundError, ProcessLookupError):
                     opened = descriptor.stat()
-                    if stat.S_ISCHR(opened.st_mode):
+                    if not stat.S_ISCHR(opened.st_mode):
+                        continue
+                    if not processes.opens_path_only(pid, descriptor.name):
                         yield pid, opened.st_rdev
 
 

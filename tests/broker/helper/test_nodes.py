@@ -90,6 +90,18 @@ def test_an_open_descriptor_keeps_the_slice_from_being_handed_over(nodes: Instan
     assert (opening(instance, ALICE), opening(compute, ALICE)) == (CLOSED, CLOSED)
 
 
+def test_a_mere_path_keeps_no_slice_from_anybody(nodes: InstanceNodes) -> None:
+    """Any user may have one of any node; the kernel module does not take it for an open node."""
+    instance = nodes.pairs[0][0]
+    nodes.close()
+    holder = os.open(instance, os.O_PATH)
+    try:
+        nodes.give_to(ALICE)
+        assert nodes.openers() == frozenset()
+    finally:
+        os.close(holder)
+
+
 def test_what_is_no_device_is_not_replaced(nodes: InstanceNodes) -> None:
     """A regular file in a node's place, put there by whoever could: nothing is handed over."""
     node = nodes.pairs[1][0]
