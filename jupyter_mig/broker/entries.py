@@ -5,9 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
+from jupyter_mig.core import events
 from jupyter_mig.core.actions import AnyAction
 from jupyter_mig.core.choices import Choice
 from jupyter_mig.core.events import AnyEvent
+
+REFUSABLE = (
+    events.SlicesRequested,
+    events.LeaseBound,
+    events.LeaseRenewed,
+    events.ResizeRequested,
+    events.TimePassed,
+)
+"""Events that are dropped, not kept, when they cannot be logged: somebody may ask again."""
 
 
 class Entry(NamedTuple):

@@ -18,8 +18,8 @@ from functools import partial
 from typing import TypeVar
 
 from jupyter_mig import errors
-from jupyter_mig.broker import processes, story
-from jupyter_mig.broker.entries import Entry, Outcome
+from jupyter_mig.broker import patrol, processes, story
+from jupyter_mig.broker.entries import REFUSABLE, Entry, Outcome
 from jupyter_mig.broker.hardware import Hardware, gpu_of
 from jupyter_mig.broker.heartbeats import Heartbeats
 from jupyter_mig.broker.holders import Holders
@@ -43,15 +43,6 @@ from jupyter_mig.core.state import State
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-
-REFUSABLE = (
-    events.SlicesRequested,
-    events.LeaseBound,
-    events.LeaseRenewed,
-    events.ResizeRequested,
-    events.TimePassed,
-)
-"""Events that are dropped, not kept, when they cannot be logged: somebody may ask again."""
 
 _MOST_AT_ONCE = 64  # events: the loop has others to serve, too
 _SHORTEST_SLEEP_SECONDS = 0.01
@@ -82,6 +73,7 @@ class Service:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._log, self._ledger = recovered
         self._hardware = hardware
+        self._patrol = patrol.Patrol(hardware.driver, self._witness)
         self._lanes = Lanes(self._fail)
         self._holders = Holders(
             lambda gone: self.tell(events.HolderLeft(gone)), settings.silence, supervisor
@@ -337,8 +329,10 @@ class Service:
 
     async def _observe(self, gpu_uuid: str) -> None:
         handled: asyncio.Future[list[AnyAction]] = asyncio.get_running_loop().create_future()
+        seen: list[AnyEvent] = []
 
         def answered(event: AnyEvent) -> None:
+            seen.append(event)
             if self._last_seen.get(gpu_uuid) == event:
                 handled.set_result([])  # nothing new: not worth a place in the log
                 return
@@ -348,6 +342,10 @@ class Service:
         look = actions.ObserveGpu(gpu_uuid)
         self._lanes.put(gpu_uuid, lambda: self._hardware.carry_out(look), answered)
         await handled
+        somebody = patrol.posts(self.state, seen[0])
+        if somebody and not self._leaving:
+            go = partial(self._patrol.go, gpu_uuid, somebody)
+            self._lanes.put(gpu_uuid, go, self._answered)
 
     async def _keep_observing(self) -> None:
         while True:

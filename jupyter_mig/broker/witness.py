@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from jupyter_mig.broker.annals import Annals, Entry, Interval
+from jupyter_mig.broker.processes import Process
 from jupyter_mig.core import actions
 from jupyter_mig.core.actions import Action
 from jupyter_mig.core.leases import Lease
@@ -20,6 +21,9 @@ class Witness(Protocol):
     def saw(self, action: Action, state: State) -> None:
         """The ledger decided that; ``state`` is after it."""
 
+    def caught(self, lease_id: str, owner: int, intruder: Process) -> None:
+        """A process is on the slice of a user who is not its own. From any thread."""
+
 
 class Nobody:
     """For brokers of one user: there is nobody to tell."""
@@ -28,6 +32,9 @@ class Nobody:
         """Nothing."""
 
     def saw(self, action: Action, state: State) -> None:
+        """Nothing."""
+
+    def caught(self, lease_id: str, owner: int, intruder: Process) -> None:
         """Nothing."""
 
 
@@ -48,6 +55,19 @@ class Chronicler:
             lease = state.leases.get(action.lease_id) or state.ended.get(action.lease_id)
             if lease is not None:
                 self._note(action, lease, state)
+
+    def caught(self, lease_id: str, owner: int, intruder: Process) -> None:
+        """Note whose process it was."""
+        reason = f"process {intruder.pid} of uid {intruder.uid}"
+        entry = Entry(
+            self._annals.now(),
+            "intruder",
+            owner,
+            lease_id,
+            reason=reason,
+            by_uid=intruder.uid,
+        )
+        self._annals.note(entry)
 
     def _note(
         self,
