@@ -19,17 +19,20 @@ class SystemBroker(msgspec.Struct, frozen=True):
     """Where it listens, with which driver, and as whom: nobody else who listens there is it.
 
     Root may listen for it: with socket activation the listener is systemd. If it numbers users of
-    a JupyterHub they have no accounts here.
+    a JupyterHub they have no accounts here; else their accounts' names begin with a prefix.
     """
 
     socket: Path
     driver: str
     uid: int
     numbers_hub_users: bool = False
+    hub_user_prefix: str = ""
 
     def name_of(self, hub_user: str) -> str:
         """What administrators are told that a user of the Hub is called."""
-        return f"hub:{hub_user}" if self.numbers_hub_users and hub_user else hub_user
+        if not hub_user:
+            return ""
+        return f"{'hub:' if self.numbers_hub_users else self.hub_user_prefix}{hub_user}"
 
     @property
     def owners(self) -> frozenset[int]:
@@ -62,4 +65,5 @@ def _broker(section: dict[str, Any]) -> SystemBroker:
         driver=str(section.get("driver", "nvml")),
         uid=pwd.getpwnam(section.get("user", meeting.SYSTEM_USER)).pw_uid,
         numbers_hub_users=not section.get("hub_users_are_unix_users", True),
+        hub_user_prefix=str(section.get("hub_user_prefix", "")),
     )

@@ -49,8 +49,12 @@ def test_a_service_is_nobody() -> None:
 
 def test_a_user_is_called_as_the_node_calls_him() -> None:
     """Which is by another name where users of the Hub have no accounts there."""
-    for numbers, called in ((False, "alice"), (True, "hub:alice")):
-        node = SystemBroker(Path("/s"), "nvml", 1, numbers_hub_users=numbers)
+    nodes = {
+        "alice": SystemBroker(Path("/s"), "nvml", 1),
+        "hub:alice": SystemBroker(Path("/s"), "nvml", 1, numbers_hub_users=True),
+        "jupyter-alice": SystemBroker(Path("/s"), "nvml", 1, hub_user_prefix="jupyter-"),
+    }
+    for called, node in nodes.items():
         model = {"kind": "user", "name": "alice"}
         assert reader_of(model, node.name_of) == Reader(called, admin=False)
         assert reader_of({"kind": "user"}, node.name_of) == Reader("", admin=False)

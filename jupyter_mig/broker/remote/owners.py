@@ -20,7 +20,12 @@ _ROOT = 0
 
 
 class UnixUsers:
-    """Users of the Hub are the users of the node that have the same name."""
+    """Users of the Hub are the users of the node that have the same name, after a prefix that the
+    Hub does not know: ``jupyter-`` at The Littlest JupyterHub.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
 
     def owner(self, name: str) -> int:
         """The uid. May take a while where accounts are asked for over the network.
@@ -28,12 +33,12 @@ class UnixUsers:
         Raises Unauthenticated if there is no such user, or it is root: nobody is root from afar.
         """
         try:
-            uid = pwd.getpwnam(name).pw_uid
+            uid = pwd.getpwnam(self._prefix + name).pw_uid
         except (KeyError, ValueError):
             uid = _ROOT
         if uid == _ROOT:
             raise errors.Unauthenticated(
-                f"{name} is no user of this node.",
+                f"{self._prefix}{name} is no user of this node.",
                 next_step="The administrator of the node can create the account, or set "
                 "MIGBroker.hub_users_are_unix_users to false.",
             )
@@ -41,7 +46,9 @@ class UnixUsers:
 
     def hub_name(self, owner: int, account: str) -> str:
         """What the Hub calls the owner whose account here has that name; empty: nothing."""
-        return "" if owner == _ROOT else account
+        if owner == _ROOT or not account.startswith(self._prefix):
+            return ""
+        return account[len(self._prefix) :]
 
 
 class NumberedUsers:

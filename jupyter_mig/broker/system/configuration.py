@@ -212,6 +212,13 @@ class MIGBroker(Configurable):
         """,
     ).tag(config=True)
 
+    hub_user_prefix = Unicode(
+        help="""
+        What stands before a Hub user's name in that of his user of this node: `jupyter-` at The
+        Littlest JupyterHub.
+        """,
+    ).tag(config=True)
+
     @property
     def listed(self) -> tuple[str, ...]:
         """All GPUs that are the broker's business."""

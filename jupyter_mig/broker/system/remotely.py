@@ -24,8 +24,9 @@ def members(own: MIGBroker) -> Members:
     if own.hub_token_file:
         asking = Asking(Hub(own.hub_api_url, own.hub_service), Path(own.hub_token_file))
     numbers = Path(own.state_directory) / NUMBERS
-    owners = UnixUsers() if own.hub_users_are_unix_users else NumberedUsers(numbers)
-    return Members(owners, asking)
+    if own.hub_users_are_unix_users:
+        return Members(UnixUsers(own.hub_user_prefix), asking)
+    return Members(NumberedUsers(numbers), asking)
 
 
 def asked_for(own: MIGBroker, crowd: Crowd, members: Members) -> Listening | None:

@@ -18,6 +18,16 @@ def test_a_user_of_the_node_is_the_same_in_the_hub() -> None:
     assert UnixUsers().owner("nobody") == pwd.getpwnam("nobody").pw_uid
 
 
+def test_a_prefix_stands_before_names_on_the_node() -> None:
+    """There and back; an account without it belongs to nobody of the Hub."""
+    users = UnixUsers("no")
+    assert users.owner("body") == pwd.getpwnam("nobody").pw_uid
+    assert users.hub_name(1, "nobody") == "body"
+    assert users.hub_name(1, "daemon") == ""
+    with pytest.raises(errors.Unauthenticated):
+        UnixUsers("ro").owner("ot")
+
+
 @pytest.mark.parametrize("name", ["root", "no-such-user-here", "", "a\0b"])
 def test_nobody_is_root_from_afar(name: str) -> None:
     """Nor anybody whom the node does not know."""
