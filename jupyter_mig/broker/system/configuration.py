@@ -274,7 +274,9 @@ def read(file: Path) -> MIGBroker:
     if not found.listed:
         raise _malformed(file, "it names no GPU")
     if found.whole_gpus and found.isolation:
-        raise _malformed(file, "with isolation, whole_gpus must be empty: they cannot be closed")
+        raise _malformed(
+            file, "with isolation, whole_gpus must be empty: they are not closed to others yet"
+        )
     if not set(found.claimed_gpus_are_ours) <= set(found.gpus):
         raise _malformed(file, "claimed_gpus_are_ours names a GPU that is not in gpus")
     if found.cgroup_filter and not found.isolation:
