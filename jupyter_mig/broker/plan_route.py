@@ -5,12 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from jupyter_mig import errors
+from jupyter_mig.broker.allowances import allowance, rule
 from jupyter_mig.broker.refusals import Refusals
 from jupyter_mig.broker.routes import Route
 from jupyter_mig.broker.views import Views
 from jupyter_mig.broker.words import listed, plain
 from jupyter_mig.core import plans
+from jupyter_mig.core.leases import Lease
 from jupyter_mig.core.plans import Trial
+from jupyter_mig.core.policy import Limits
 from jupyter_mig.wire import codec
 from jupyter_mig.wire.messages import (
     GpuView,
@@ -26,17 +29,22 @@ from jupyter_mig.wire.messages import (
 class PlanRoute(Route):
     """``/v1/plan``."""
 
-    def post(self) -> None:
-        """Where each slice would go, now and on an empty node."""
+    async def post(self) -> None:
+        """Where each slice would go, now and on an empty node, within the asker's limits."""
         request = codec.decode(self.request.body, PlanRequest)
         uuids = self._gpus(request.gpu)
+        limits = await self.service.policy.limits(self.peer.uid)
         state, rules, asker = self.service.state, self.service.rules, self.peer.uid
-        self.answer(
-            PlanView(
-                now=self._outline(plans.now(state, rules, request.sizes, asker, uuids)),
-                empty=self._outline(plans.empty(state, rules, request.sizes, asker, uuids)),
-            )
-        )
+        now = plans.now(state, rules, request.sizes, asker, uuids, limits=limits)
+        empty = plans.empty(state, rules, request.sizes, asker, uuids, limits=limits)
+        self._refuse_what_never_is(empty)
+        self.answer(PlanView(now=self._outline(now, limits), empty=self._outline(empty, limits)))
+
+    def _refuse_what_never_is(self, empty: Trial) -> None:
+        for lease in empty.leases:
+            refusal = Refusals(empty.state, self.service.rules, empty.state.now).of(lease)
+            if refusal is not None:
+                raise refusal
 
     def _gpus(self, model: str) -> list[str]:
         """The GPUs whose name contains ``model``."""
@@ -51,25 +59,23 @@ class PlanRoute(Route):
             )
         return found
 
-    def _outline(self, trial: Trial) -> Outline:
-        for lease in trial.leases:
-            refusal = Refusals(trial.state, self.service.rules, trial.state.now).of(lease)
-            if refusal is not None:
-                raise refusal
+    def _outline(self, trial: Trial, limits: Limits | None) -> Outline:
         views = Views(trial.state, self.service.rules, trial.state.now, self.peer.uid)
         mine = {lease.lease_id for lease in trial.leases}
         return Outline(
             fits=not trial.left_over,
             slices=_slices(trial),
-            left_over=tuple(self._left_over(trial)),
+            left_over=tuple(
+                LeftOver(lease.size, self._why(trial, lease, limits)) for lease in trial.left_over
+            ),
             gpus=tuple(_planned(gpu, mine) for gpu in views.node(self.driver).gpus),
         )
 
-    def _left_over(self, trial: Trial) -> list[LeftOver]:
-        return [
-            LeftOver(lease.size, plans.shortage(trial.state, self.service.rules, lease.size).value)
-            for lease in trial.left_over
-        ]
+    def _why(self, trial: Trial, lease: Lease, limits: Limits | None) -> str:
+        """Why there is no place for one of the mix."""
+        if limits is not None and plans.exceeds(trial, self.service.rules, lease):
+            return f"{rule(limits)}: {allowance(limits)}"
+        return plans.shortage(trial.state, self.service.rules, lease.size).value
 
 
 def _slices(trial: Trial) -> tuple[PlannedSlice, ...]:

@@ -14,14 +14,16 @@ from types import MappingProxyType
 import msgspec
 
 from jupyter_mig import errors
+from jupyter_mig.broker.allowances import WHO_CHANGES_IT, allowance, amount, rule
 from jupyter_mig.broker.failures import error_in
 from jupyter_mig.broker.stock import MIG_IS_ON
 from jupyter_mig.broker.words import duration, listed, plain
 from jupyter_mig.core import queries, quotas
+from jupyter_mig.core.allowance import Allowed, names_for, sizes_for
 from jupyter_mig.core.leases import EndReason, Lease
 from jupyter_mig.core.observations import MIG_IS_OFF
 from jupyter_mig.core.policy import UNLIMITED, Limits
-from jupyter_mig.core.queries import InTheWay, SizeOffer
+from jupyter_mig.core.queries import InTheWay
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.sizes import is_plain
 from jupyter_mig.core.state import GpuState, State
@@ -29,8 +31,6 @@ from jupyter_mig.core.state import GpuState, State
 _MANY = 6
 _SIZE = 24
 """Characters of a size that is shown: first lines have 80 in all."""
-
-WHO_CHANGES_IT = "The administrator (root) can change the rule."
 
 MAKE_SLICES = "An administrator makes some: sudo nvidia-smi mig -cgi PROFILE,... -C"
 
@@ -53,8 +53,8 @@ class Refusals:
         """Everything is taken, and the request would not wait."""
         return errors.NoRoom(
             f"No {plain(lease.size, _SIZE)} slice is free on this node.",
-            situation=self._free_now(lease.owner),
-            next_step=self._what_to_do(lease.owner, lease.size),
+            situation=self._free_now(lease),
+            next_step=self._what_to_do(lease),
         )
 
     def out_of_patience(self, lease: Lease) -> errors.JupyterMigError:
@@ -62,15 +62,15 @@ class Refusals:
         waited = duration(lease.since - lease.requested_at)
         return errors.OutOfPatience(
             f"No {plain(lease.size, _SIZE)} slice came free in {waited}.",
-            situation=self._free_now(lease.owner),
-            next_step=self._what_to_do(lease.owner, lease.size),
+            situation=self._free_now(lease),
+            next_step=self._what_to_do(lease),
         )
 
     def no_other_size(self, lease: Lease, size: str) -> errors.JupyterMigError:
         """A resize would not fit."""
         return errors.NoRoom(
             f"No room for {plain(size, 20)} in place of {plain(lease.size, 20)}.",
-            situation=self._free_now(lease.owner),
+            situation=self._free_now(lease),
             next_step="The kernel keeps its slice. Stop another of yours, or pick another size.",
         )
 
@@ -88,7 +88,7 @@ class Refusals:
         limits = lease.limits or UNLIMITED
         return errors.NotAllowed(
             f"You may not have {plain(lease.size, _SIZE)} slices on this node.",
-            situation=f"{_rule(limits)}: {_allowance(limits)}.",
+            situation=f"{rule(limits)}: {allowance(limits)}.",
             next_step=f"Pick a size that it allows. {WHO_CHANGES_IT}",
         )
 
@@ -98,7 +98,7 @@ class Refusals:
         has = quotas.held(self._state, lease.owner)
         return errors.OverQuota(
             "You hold as much as you may have on this node.",
-            situation=f"You hold {_amount(has)}. {_rule(limits)}: {_allowance(limits)}.",
+            situation=f"You hold {amount(has)}. {rule(limits)}: {allowance(limits)}.",
             next_step=f"Stop one of yours, or wait until one ends. {WHO_CHANGES_IT}",
         )
 
@@ -107,7 +107,7 @@ class Refusals:
         limits = lease.limits or UNLIMITED
         return errors.LeaseEnded(
             f"The {plain(lease.size, _SIZE)} slice ended: its time was up.",
-            situation=f"{_rule(limits)}: {_allowance(limits)}.",
+            situation=f"{rule(limits)}: {allowance(limits)}.",
             next_step=f"Start again for another. {WHO_CHANGES_IT}",
         )
 
@@ -122,7 +122,7 @@ class Refusals:
 
     def unknown_size(self, lease: Lease) -> errors.JupyterMigError:
         """Not on this node; or there is nothing on this node at all, which says why."""
-        sizes = [offer.name for offer in queries.sizes_offered(self._state, lease.owner)]
+        sizes = names_for(self._state, self._rules, lease.owner, lease.limits)
         if not sizes:
             return self._no_sizes()
         return errors.UnknownSize(
@@ -164,22 +164,22 @@ class Refusals:
             f"The {plain(lease.size, _SIZE)} slice ended with a restart of the machine."
         )
 
-    def _free_now(self, owner: int) -> str:
-        free = self._free(owner)
+    def _free_now(self, lease: Lease) -> str:
+        free = self._free(lease)
         if not free:
             return f"Nothing is free now.{self._problems()}"
-        counts = [f"{offer.free} x {offer.name}" for offer in free[:_MANY]]
+        counts = [f"{each.free} x {each.offer.name}" for each in free[:_MANY]]
         return f"Free now: {listed(counts, 'or')}.{self._problems()}"
 
-    def _free(self, owner: int) -> list[SizeOffer]:
+    def _free(self, lease: Lease) -> list[Allowed]:
         """Another size to pick, where there is one."""
-        offers = queries.sizes_offered(self._state, owner)
-        return [offer for offer in offers if offer.free and is_plain(offer.name)]
+        offers = sizes_for(self._state, self._rules, lease.owner, lease.limits)
+        return [each for each in offers if each.free and is_plain(each.offer.name)]
 
-    def _what_to_do(self, owner: int, size: str) -> str:
-        mine = queries.mine_in_the_way(self._state, self._rules, owner, size)
+    def _what_to_do(self, lease: Lease) -> str:
+        mine = queries.mine_in_the_way(self._state, self._rules, lease.owner, lease.size)
         helpful = [entry for entry in mine if entry.would_make_room]
-        free = self._free(owner)
+        free = self._free(lease)
         if helpful:
             which = "it" if len(helpful) == 1 else "one of them"
             ways = "pick another size, or wait" if free else "or wait"
@@ -246,29 +246,6 @@ class Refusals:
             situation="The broker hands out existing MIG instances and there are none.",
             next_step=MAKE_SLICES,
         )
-
-
-def _rule(limits: Limits) -> str:
-    return plain(limits.rule, 60).capitalize()
-
-
-def _allowance(limits: Limits) -> str:
-    """What limits allow, in words."""
-    words = [
-        f"sizes {listed(list(limits.sizes))}" if limits.sizes else "",
-        f"at most {_counted(limits.slices)}" if limits.slices is not None else "",
-        f"at most {limits.share:g} of a GPU in all" if limits.share is not None else "",
-        f"each for {duration(limits.lifetime_seconds)}" if limits.lifetime_seconds else "",
-    ]
-    return "; ".join(word for word in words if word) or "no limits"
-
-
-def _amount(has: quotas.Held) -> str:
-    return f"{_counted(has.slices)}, {has.share:.3g} of a GPU"
-
-
-def _counted(slices: int) -> str:
-    return "1 slice" if slices == 1 else f"{slices} slices"
 
 
 def problem_of(gpu: GpuState) -> str:

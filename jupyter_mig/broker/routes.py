@@ -15,7 +15,7 @@ from tornado.httputil import HTTPServerRequest
 
 from jupyter_mig import errors
 from jupyter_mig.broker.crowd import Crowd
-from jupyter_mig.broker.peer import Peer, peer_of
+from jupyter_mig.broker.peer import Peer
 from jupyter_mig.broker.refusals import Refusals
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.story import value
@@ -102,10 +102,11 @@ Local: TypeAlias = OneUser | Everybody
 def _caller(request: HTTPServerRequest) -> Peer:
     """The process at the other end of the Unix socket; raises Cancelled if it has hung up."""
     # HTTP1Connection's; Tornado types only the interface that all connections share.
-    stream = request.connection.stream  # type: ignore[union-attr]
-    if stream.closed():
+    connection: Any = request.connection
+    if connection.stream.closed():
         raise errors.Cancelled("Who asked has hung up.")
-    return peer_of(stream.socket)
+    peer: Peer = connection.context.address
+    return peer
 
 
 class Route(tornado.web.RequestHandler):
@@ -207,9 +208,14 @@ class BrokerRoute(Route):
 class NodeRoute(Route):
     """``/v1/node``: GPUs, slices, sizes."""
 
-    def get(self) -> None:
-        """The whole picture."""
-        self.answer(self.views().node(self.driver))
+    async def get(self) -> None:
+        """The whole picture, with what the asker's limits leave him of it."""
+        limits, why = None, ""
+        try:
+            limits = await self.service.policy.limits(self.peer.uid)
+        except errors.HubUnreachable as error:  # the GPUs are there all the same
+            why = error.message
+        self.answer(self.views().node(self.driver, limits, why))
 
 
 class NowhereRoute(Route):

@@ -9,11 +9,14 @@ from types import MappingProxyType
 from typing import Literal
 
 import jupyter_mig
+from jupyter_mig.broker import allowances
 from jupyter_mig.broker.heartbeats import is_kept_by_heartbeats
 from jupyter_mig.broker.refusals import Refusals, problem_of, remedy_of
 from jupyter_mig.broker.stock import Stock
 from jupyter_mig.core import queries, quotas
+from jupyter_mig.core.allowance import sizes_for
 from jupyter_mig.core.leases import Lease, LeaseState
+from jupyter_mig.core.policy import Limits
 from jupyter_mig.core.rooms import rooms
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import GpuState, Place, State
@@ -21,6 +24,7 @@ from jupyter_mig.nvml.port import HardwarePort, Warden
 from jupyter_mig.wire import codec
 from jupyter_mig.wire.messages import (
     PROTOCOL,
+    AllowanceView,
     BrokerView,
     ErrorBody,
     GpuView,
@@ -98,6 +102,10 @@ class Views:
             refusal=self._refusal(lease),
             over_quota=self._over_quota(lease) if waiting else "",
             heartbeat_seconds=self._heartbeat_seconds if is_kept_by_heartbeats(lease) else None,
+            rule=lease.limits.rule if lease.limits else "",
+            ends_in_seconds=(
+                max(lease.expires_at - self._now, 0.0) if lease.expires_at is not None else None
+            ),
         )
 
     @cached_property
@@ -110,29 +118,44 @@ class Views:
         mine = [lease for lease in self._state.leases.values() if lease.owner == self._viewer]
         return [self.lease(lease) for lease in sorted(mine, key=lambda lease: lease.order)]
 
-    def node(self, driver: HardwarePort) -> NodeView:
-        """The whole picture."""
+    def node(
+        self, driver: HardwarePort, limits: Limits | None = None, not_available: str = ""
+    ) -> NodeView:
+        """The whole picture. ``limits`` are the viewer's; ``not_available``: why nobody knows."""
         gpus = sorted(self._state.gpus.values(), key=lambda gpu: gpu.gpu.index)
         return NodeView(
             driver=driver.name,
             simulated=driver.simulated,
             gpus=tuple(self._gpu(gpu) for gpu in gpus),
-            sizes=self._sizes(),
+            sizes=self._sizes(limits),
             waiting=len(self._state.waiting()),
+            allowance=self._allowance(limits) if limits is not None else None,
+            allowance_not_available=not_available,
         )
 
-    def _sizes(self) -> tuple[SizeCount, ...]:
+    def _allowance(self, limits: Limits) -> AllowanceView:
+        has = quotas.held(self._state, self._viewer)
+        return AllowanceView(limits.rule, allowances.allowance(limits), allowances.amount(has))
+
+    def _sizes(self, limits: Limits | None) -> tuple[SizeCount, ...]:
+        has = quotas.held(self._state, self._viewer)
+        never = limits.rule if limits is not None else ""
+        over = allowances.used(limits, has) if limits is not None else ""
         return tuple(
             SizeCount(
-                size=offer.name,
-                free=offer.free,
-                total=offer.total,
-                memory_bytes=offer.memory_bytes,
-                multiprocessors=offer.multiprocessors,
-                width=offer.width,
-                models=offer.models,
+                size=each.offer.name,
+                free=each.free,
+                total=each.offer.total,
+                memory_bytes=each.offer.memory_bytes,
+                multiprocessors=each.offer.multiprocessors,
+                width=each.offer.width,
+                models=each.offer.models,
+                unclaimed=each.offer.free,
+                not_allowed=never if each.never else "",
+                over_quota=over if each.over_quota else "",
+                instead_of=each.instead_of,
             )
-            for offer in queries.sizes_offered(self._state, self._viewer)
+            for each in sizes_for(self._state, self._rules, self._viewer, limits)
         )
 
     def _held_seconds(self, lease: Lease) -> float:

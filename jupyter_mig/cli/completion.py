@@ -65,7 +65,8 @@ def sizes(prefix: str, **_more: Any) -> list[str]:
     """The sizes of this node; with a count before it, such as ``2x``, that many of them."""
     count, times, _ = prefix.rpartition("x")
     node = _asked(Client.node)
-    return [f"{count}{times}{size.size}" for size in node.sizes] if node else []
+    offered = [size for size in node.sizes if not size.not_allowed] if node else []
+    return [f"{count}{times}{size.size}" for size in offered]
 
 
 def leases(prefix: str, **_more: Any) -> list[str]:  # noqa: ARG001 - the shell filters

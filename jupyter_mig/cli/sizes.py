@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
+from collections.abc import Iterator
 
 from jupyter_mig.cli import document, table
+from jupyter_mig.cli.cells import printable
 from jupyter_mig.cli.conversation import hold
 from jupyter_mig.cli.exits import Exit
 from jupyter_mig.cli.label import heading
@@ -49,9 +52,35 @@ async def _ask(client: Client) -> NodeView:
 
 
 def lines(node: NodeView, terminal: Terminal) -> list[str]:
-    """The table, smallest size first as the broker orders them."""
-    rows = [_row(size, node) for size in node.sizes]
-    return heading(terminal, simulated=node.simulated) + table.lines(_COLUMNS, rows, terminal)
+    """The table, smallest size first as the broker orders them; what a rule never allows is named
+    below it.
+    """
+    rows = [_row(size, node) for size in node.sizes if not size.not_allowed]
+    return [
+        *heading(terminal, simulated=node.simulated),
+        *(table.lines(_COLUMNS, rows, terminal) if rows else ()),
+        *limits(node, terminal),
+    ]
+
+
+def limits(node: NodeView, terminal: Terminal) -> Iterator[str]:
+    """What an administrator's rule means to who asks; nothing where none does."""
+    if node.allowance_not_available:
+        yield from _wrapped(f"Your limits are not known: {node.allowance_not_available}", terminal)
+    if node.allowance is None:
+        return
+    name = node.allowance.rule.capitalize()
+    yield from _wrapped(f"{name}: {node.allowance.allows}.", terminal)
+    over = next((size.over_quota for size in node.sizes if size.over_quota), "")
+    if over:
+        yield from _wrapped(f"{over.capitalize()}: give one back for another.", terminal)
+    never = [size.size for size in node.sizes if size.not_allowed]
+    if never:
+        yield from _wrapped(f"Not allowed to you: {', '.join(never)}.", terminal)
+
+
+def _wrapped(text: str, terminal: Terminal) -> list[str]:
+    return textwrap.wrap(printable(text), max(terminal.breadth, 1), break_on_hyphens=False)
 
 
 def _row(size: SizeCount, node: NodeView) -> list[str]:

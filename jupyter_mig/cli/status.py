@@ -15,6 +15,7 @@ from jupyter_mig.cli.drawing import Look
 from jupyter_mig.cli.exits import Exit
 from jupyter_mig.cli.label import heading
 from jupyter_mig.cli.measures import counted, memory
+from jupyter_mig.cli.sizes import limits
 from jupyter_mig.cli.terminal import Ink, Terminal, of
 from jupyter_mig.client import Client
 from jupyter_mig.wire.messages import BrokerView, GpuView, InstanceView, NodeView, SizeCount
@@ -63,6 +64,7 @@ def lines(broker: BrokerView, socket: Path, node: NodeView, terminal: Terminal) 
         yield drawing.legend(looks, terminal)
         yield ""
     yield from _free(node.sizes, terminal)
+    yield from limits(node, terminal)
     yield f"Waiting: {counted(node.waiting, 'request') if node.waiting else 'nobody'}"
 
 
@@ -111,7 +113,7 @@ def _indented(text: str, terminal: Terminal, ink: Ink) -> Iterator[str]:
 
 def _room(gpu: GpuView, sizes: tuple[SizeCount, ...]) -> Look:
     """Memory without an instance is free only where one can be made that fits."""
-    usable = gpu.mode == "dynamic" and any(size.free for size in sizes)
+    usable = gpu.mode == "dynamic" and any(size.unclaimed or size.free for size in sizes)
     return Look.FREE if usable else Look.NOTHING
 
 
@@ -121,9 +123,11 @@ def _stuck(instance: InstanceView) -> str:
     return f"{instance.profile} will not clear: {on_it}; it is retried"
 
 
-def _free(sizes: tuple[SizeCount, ...], terminal: Terminal) -> Iterator[str]:
-    if not sizes:
+def _free(every: tuple[SizeCount, ...], terminal: Terminal) -> Iterator[str]:
+    if not every:
         yield "No GPU here offers slices."
+    sizes = [size for size in every if not size.not_allowed]
+    if not sizes:
         return
     title = "Free now: "
     names = max(width(size.size) for size in sizes)

@@ -9,10 +9,12 @@ from enum import Enum
 
 import msgspec
 
-from jupyter_mig.core import supply
+from jupyter_mig.core import quotas, supply
 from jupyter_mig.core.events import Ask, SlicesRequested
-from jupyter_mig.core.leases import Holder, Lease
+from jupyter_mig.core.leases import EndReason, Holder, Lease
 from jupyter_mig.core.ledger import Ledger
+from jupyter_mig.core.policy import Limits
+from jupyter_mig.core.quotas import Held
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import PlaceState, State
 
@@ -45,18 +47,45 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 def now(
-    state: State, rules: Rules, mix: Sequence[str], owner: int, gpu_uuids: Collection[str]
+    state: State,
+    rules: Rules,
+    mix: Sequence[str],
+    owner: int,
+    gpu_uuids: Collection[str],
+    *,
+    limits: Limits | None = None,
 ) -> Trial:
-    """Ask for the mix as things are, on those GPUs alone. Warm instances make way."""
+    """Ask for the mix as things are, on those GPUs alone, within the owner's limits. Warm instances
+    make way.
+    """
     copy = _copy(state, gpu_uuids)
+    limits = _left(limits, quotas.held(state, owner), quotas.held(copy, owner))
     for place in list(copy.instances.values()):
         if place.ours and place.state is PlaceState.IDLE:
             del copy.instances[place.instance_id]
-    return _try(copy, rules, mix, owner)
+    return _try(copy, rules, mix, owner, limits)
+
+
+def _left(limits: Limits | None, has: Held, here: Held) -> Limits | None:
+    """What is left of limits on a part of the node, to one who holds ``has``, of it ``here``."""
+    if limits is None:
+        return None
+    slices, share = limits.slices, limits.share
+    return msgspec.structs.replace(
+        limits,
+        slices=None if slices is None else max(slices - has.slices + here.slices, 0),
+        share=None if share is None else max(share - has.share + here.share, 0.0),
+    )
 
 
 def empty(
-    state: State, rules: Rules, mix: Sequence[str], owner: int, gpu_uuids: Collection[str]
+    state: State,
+    rules: Rules,
+    mix: Sequence[str],
+    owner: int,
+    gpu_uuids: Collection[str],
+    *,
+    limits: Limits | None = None,
 ) -> Trial:
     """Ask for the mix as if nobody held anything or waited: what we made is gone, what an
     administrator made is free.
@@ -69,7 +98,12 @@ def empty(
         elif place.state is not PlaceState.OUTSIDE:
             place.become(PlaceState.IDLE, copy.now)
             place.lease_id, place.busy = None, False
-    return _try(copy, rules, mix, owner)
+    return _try(copy, rules, mix, owner, limits)
+
+
+def exceeds(trial: Trial, rules: Rules, lease: Lease) -> bool:
+    """Whether there is no place for one of the mix because of its owner's limits, whatever else."""
+    return lease.reason is EndReason.NOT_ALLOWED or quotas.exceeded(trial.state, rules, lease)
 
 
 def shortage(state: State, rules: Rules, size: str) -> Shortage:
@@ -94,6 +128,11 @@ def shortage(state: State, rules: Rules, size: str) -> Shortage:
     return Shortage.FULL
 
 
+def _patient(limits: Limits | None) -> Limits | None:
+    """The same, however long one waits."""
+    return None if limits is None else msgspec.structs.replace(limits, wait_seconds=None)
+
+
 def _copy(state: State, gpu_uuids: Collection[str]) -> State:
     """The state, of which only some GPUs are left."""
     copy = msgspec.json.decode(msgspec.json.encode(state), type=State)
@@ -111,10 +150,16 @@ def _copy(state: State, gpu_uuids: Collection[str]) -> State:
     return copy
 
 
-def _try(state: State, rules: Rules, mix: Sequence[str], owner: int) -> Trial:
+def _try(
+    state: State, rules: Rules, mix: Sequence[str], owner: int, limits: Limits | None
+) -> Trial:
     # No broker gives out such ids.
     asks = tuple(
-        Ask(f"plan {number}", f"\0plan {number}", owner, _NOBODY, size, patience_seconds=None)
+        Ask(
+            *(f"plan {number}", f"\0plan {number}", owner, _NOBODY, size),
+            patience_seconds=None,
+            limits=_patient(limits),
+        )
         for number, size in enumerate(mix)
     )
     ledger = Ledger(rules, state)

@@ -155,6 +155,17 @@ def allows(state: State, rules: Rules, lease: Lease, besides: Held) -> bool:
     )
 
 
+def more(state: State, limits: Limits, name: str, besides: Held, most: int) -> int:
+    """How many of profile ``name`` one may have who holds ``besides``; ``most`` or fewer."""
+    if not is_limited(limits):
+        return most
+    each = min((worth for _, worth in _worths(state, name)), default=0.0)
+    count = 0
+    while count < most and (besides := besides.plus(each)).is_within(limits):
+        count += 1
+    return count
+
+
 def too_much(
     state: State, limits: Limits | None, name: str, besides: Held = NOTHING_HELD
 ) -> frozenset[str]:

@@ -30,13 +30,19 @@ def wanted(state: State, rules: Rules, size: str, allowed: Sequence[str] = ()) -
     """The profiles that satisfy ``size`` on this node, the smallest first; only those that satisfy
     one of ``allowed``, too, if there are any.
     """
-    requests = [sizes.parse(each, rules.names) for each in allowed]
-    possible = (
-        offer
-        for offer in offers(state)
-        if not requests or any(request.accepts(offer) for request in requests)
-    )
-    return sizes.preferences(sizes.parse(size, rules.names), possible)
+    return sizes.preferences(sizes.parse(size, rules.names), _among(state, rules, allowed))
+
+
+def allowed(state: State, rules: Rules, names: Sequence[str]) -> frozenset[str]:
+    """The profiles of this node that satisfy one of ``names``; all if there are none."""
+    return frozenset(offer.name for offer in _among(state, rules, names))
+
+
+def _among(state: State, rules: Rules, names: Sequence[str]) -> Iterator[sizes.Offer]:
+    requests = [sizes.parse(each, rules.names) for each in names]
+    for offer in offers(state):
+        if not requests or any(request.accepts(offer) for request in requests):
+            yield offer
 
 
 def offered(state: State, rules: Rules, size: str) -> bool:

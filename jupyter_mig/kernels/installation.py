@@ -16,7 +16,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_core.paths import jupyter_data_dir, jupyter_path
 
 from jupyter_mig.core.sizes import order
-from jupyter_mig.errors import MalformedSpec, UnknownSize
+from jupyter_mig.errors import MalformedSpec, NotAllowed, UnknownSize
 from jupyter_mig.kernels import choices, kernelspecs
 from jupyter_mig.kernels.choices import Choice
 from jupyter_mig.kernels.kernelspecs import MARK, BaseSpec, SizedSpec
@@ -54,7 +54,8 @@ def install(
 ) -> list[Installed]:
     """Write a kernelspec for each base kernel and each size (by default the usual ones).
 
-    Raises :class:`UnknownSize` for a size the node lacks, :class:`MalformedSpec` for a kernel
+    Raises :class:`UnknownSize` for a size the node lacks, :class:`NotAllowed` for one that a rule
+    never allows its user, :class:`MalformedSpec` for a kernel
     that is not there or a name that somebody else's spec has, and :class:`OSError`; before
     anything is written in the first two cases.
     """
@@ -115,6 +116,12 @@ def _chosen_sizes(node: NodeView, names: Sequence[str]) -> list[Choice]:
                 f"This node has no size {name}.",
                 situation="It has: " + ", ".join(sorted(by_name, key=order)),
                 next_step="Name one of these.",
+            )
+        if by_name[name].not_allowed:
+            raise NotAllowed(
+                f"You may not have {name} slices on this node.",
+                situation=f"By {by_name[name].not_allowed}.",
+                next_step="Name a size that it allows; jupyter mig sizes lists them.",
             )
     return choices.in_reading_order(by_name[name] for name in set(names))
 

@@ -19,7 +19,7 @@ import msgspec
 from jupyter_mig import __version__
 from jupyter_mig.core.sizes import order, slug
 from jupyter_mig.kernels import logos
-from jupyter_mig.kernels.choices import Choice
+from jupyter_mig.kernels.choices import Choice, allowed
 from jupyter_mig.wire.messages import NodeView
 
 PROVISIONER = "mig-provisioner"
@@ -125,7 +125,7 @@ def _metadata(base: BaseSpec, choice: Choice, node: NodeView) -> dict[str, Any]:
             "simulated": node.simulated,
             "version": __version__,
         },
-        "parameters": _parameters(choice.request, [each.size for each in node.sizes]),
+        "parameters": _parameters(choice.request, [each.size for each in allowed(node)]),
     }
 
 

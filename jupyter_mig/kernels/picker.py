@@ -128,11 +128,13 @@ class MIGPicker(LoggingConfigurable):
         named = choices.named(self.named_sizes, node)
         if not self.sizes and not self.named_sizes:
             return choices.usual(node)
-        offered = [*named, *choices.in_reading_order(node.sizes)]
+        offered = [*named, *choices.in_reading_order(choices.allowed(node))]
         wanted = set(self.sizes) or set(self.named_sizes)
         missing = wanted - {choice.name for choice in offered}
         if missing:
-            self._warn(f"MIGPicker: this node has no size {', '.join(sorted(missing))}.")
+            names = ", ".join(sorted(missing))
+            allowed = f" that {node.allowance.rule} allows" if node.allowance else ""
+            self._warn(f"MIGPicker: this node has no size {names}{allowed}.")
         return [choice for choice in offered if choice.name in wanted]
 
     def _bases(self, sizes: Sequence[Choice]) -> list[BaseSpec]:

@@ -38,7 +38,7 @@ from jupyter_mig.errors import (
     UnknownLease,
     UnknownSize,
 )
-from jupyter_mig.kernels import environment, pending, substitutes
+from jupyter_mig.kernels import choices, environment, pending, substitutes
 from jupyter_mig.kernels.ports import HeldPorts
 from jupyter_mig.kernels.refusals import StartRefused
 from jupyter_mig.wire.messages import LeaseRequest, LeaseView
@@ -231,7 +231,7 @@ class MIGProvisioner(LocalProvisioner):
 
     async def _covering(self, request: LeaseRequest) -> LeaseRequest | None:
         """The request for the smallest size that covers the one this node lacks, if one does."""
-        offered = (await self.client.node()).sizes
+        offered = choices.allowed(await self.client.node())
         size = substitutes.smallest_covering(request.size, offered)
         if size is None:
             return None

@@ -70,6 +70,8 @@ class MIGSizes(LoggingConfigurable):
 
 
 def _problems(node: NodeView) -> str:
+    if node.allowance is not None and any(size.not_allowed for size in node.sizes):
+        return f"{node.allowance.rule} allows none: {node.allowance.allows}."
     problems = [f"GPU {gpu.index}: {gpu.problem}" for gpu in node.gpus if gpu.problem]
     return "; ".join(problems) or "no GPU has a slice to offer. jupyter mig status shows them."
 

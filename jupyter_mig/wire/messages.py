@@ -101,8 +101,13 @@ class SliceView(msgspec.Struct, frozen=True):
 
 
 class SizeCount(msgspec.Struct, frozen=True):
-    """So many of one size. ``free`` more could start now, ``total`` fit on an empty node.
+    """So many of one size. ``free`` more could start now for whoever asks, ``total`` fit on an
+    empty node, ``unclaimed`` are free on this one whoever may have them (None: an older broker).
     ``models`` are the GPUs that have it, each name once.
+
+    ``not_allowed``: why the asker may never have it: an administrator's rule. ``over_quota``: why
+    he must give something back first. ``instead_of`` are the leases of his in place of which he may
+    have it all the same.
     """
 
     size: str
@@ -112,6 +117,20 @@ class SizeCount(msgspec.Struct, frozen=True):
     multiprocessors: int
     width: int
     models: tuple[str, ...] = ()
+    unclaimed: int | None = None
+    not_allowed: str = ""
+    over_quota: str = ""
+    instead_of: tuple[str, ...] = ()
+
+
+class AllowanceView(msgspec.Struct, frozen=True):
+    """The rule of an administrator's that means the asker: its name, what it allows, and what he
+    holds, in words.
+    """
+
+    rule: str
+    allows: str
+    holds: str
 
 
 class Mine(msgspec.Struct, frozen=True):
@@ -140,7 +159,9 @@ class LeaseView(msgspec.Struct, frozen=True):
     the head of the queue. ``estimate_seconds`` is None when nobody can know: a slice in use ends
     when its user ends it. ``refusal`` says why a released lease ended badly. Where the broker
     cannot see the process that asked, ``heartbeat_seconds`` is how often to say that it lives.
-    ``over_quota`` says why it waits if its owner must give something back first.
+    ``over_quota`` says why it waits if its owner must give something back first. ``rule`` is the
+    administrator's that it is under; where that gives it a lifetime, it ends in
+    ``ends_in_seconds``, whatever runs on it.
     """
 
     lease_id: str
@@ -159,6 +180,8 @@ class LeaseView(msgspec.Struct, frozen=True):
     mine: bool = True
     heartbeat_seconds: float | None = None
     over_quota: str = ""
+    rule: str = ""
+    ends_in_seconds: float | None = None
 
 
 class InstanceView(msgspec.Struct, frozen=True):
@@ -216,13 +239,19 @@ class GpuView(msgspec.Struct, frozen=True):
 
 
 class NodeView(msgspec.Struct, frozen=True):
-    """``GET /v1/node``: the whole picture: GPUs, what is free by size, how many wait."""
+    """``GET /v1/node``: the whole picture: GPUs, what is free by size, how many wait.
+
+    ``allowance`` is None where no rule limits the asker, or where it cannot be found out now: then
+    ``allowance_not_available`` says why, and nobody's limits are counted in.
+    """
 
     driver: str
     simulated: bool
     gpus: tuple[GpuView, ...]
     sizes: tuple[SizeCount, ...]
     waiting: int
+    allowance: AllowanceView | None = None
+    allowance_not_available: str = ""
 
 
 class SliceReadingsView(msgspec.Struct, frozen=True):

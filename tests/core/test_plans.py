@@ -10,6 +10,7 @@ from jupyter_mig.core import events, plans
 from jupyter_mig.core.geometry import Geometry
 from jupyter_mig.core.leases import LeaseState
 from jupyter_mig.core.plans import Shortage
+from jupyter_mig.core.policy import Limits
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import State
 from tests.core.nodes import A30, A100, GEOMETRIES
@@ -145,3 +146,30 @@ def test_who_waited_long_is_not_passed() -> None:
     story.wait(RULES.overtake + 1)
     assert left(story.ledger.state, "1g.5gb") == ["1g.5gb"]
     assert plans.shortage(story.ledger.state, RULES, "1g.5gb") is Shortage.IN_LINE
+
+
+def test_a_plan_keeps_to_limits() -> None:
+    """What is more than a rule allows has no place, now or ever; what one holds counts now, also
+    what one holds on a GPU that is not asked about.
+    """
+    story = Story(A100, A30)
+    two = Limits("r", slices=2)
+    story.granted("a", "1g.6gb", limits=two)
+    state, mix = story.ledger.state, ("1g.5gb", "1g.5gb")
+    now = plans.now(state, RULES, mix, ALICE, ("GPU-0",), limits=two)
+    assert [plans.exceeds(now, RULES, lease) for lease in now.left_over] == [True]
+    assert not plans.empty(state, RULES, mix, ALICE, ALL, limits=two).left_over
+    assert not plans.now(state, RULES, mix, BOB, ALL, limits=two).left_over
+    one = Limits("r", slices=1)
+    now = plans.now(state, RULES, ("1g.5gb",), ALICE, ("GPU-0",), limits=one)
+    assert [plans.exceeds(now, RULES, lease) for lease in now.left_over] == [True]
+
+
+def test_want_of_room_is_no_matter_of_limits() -> None:
+    """Somebody else has it."""
+    story = Story(A100)
+    story.granted("a", "7g.40gb", BOB)
+    trial = plans.now(
+        story.ledger.state, RULES, ("1g.5gb",), ALICE, ALL, limits=Limits("r", slices=1)
+    )
+    assert [plans.exceeds(trial, RULES, lease) for lease in trial.left_over] == [False]

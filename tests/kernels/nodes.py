@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from jupyter_mig.kernels.kernelspecs import BaseSpec
-from jupyter_mig.wire.messages import GpuView, NodeView, SizeCount
+from jupyter_mig.wire.messages import AllowanceView, GpuView, NodeView, SizeCount
 
 A100 = ("1g.5gb", "1g.5gb+me", "1g.10gb", "2g.10gb", "3g.20gb", "4g.20gb", "7g.40gb")
 RTX = (
@@ -24,6 +26,16 @@ def node(*sizes: str, simulated: bool = False) -> NodeView:
         sizes=tuple(SizeCount(name, 1, 1, 5 << 30, 14, 1) for name in sizes),
         waiting=0,
     )
+
+
+def ruled(one: NodeView, *allowed: str) -> NodeView:
+    """The node as one sees it to whom a rule allows these sizes alone."""
+    rule = AllowanceView("rule 1 (*)", f"sizes {', '.join(allowed)}", "0 slices")
+    sizes = tuple(
+        size if size.size in allowed else replace(size, free=0, not_allowed=rule.rule)
+        for size in one.sizes
+    )
+    return replace(one, sizes=sizes, allowance=rule)
 
 
 def document(display_name: str = "Python 3 (ipykernel)", **more: Any) -> dict[str, Any]:

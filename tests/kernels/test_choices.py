@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jupyter_mig.kernels import choices
-from tests.kernels.nodes import A100, RTX, node
+from tests.kernels.nodes import A100, RTX, node, ruled
 
 
 def test_variants_are_left_out() -> None:
@@ -25,3 +25,10 @@ def test_a_name_means_what_this_node_has_of_it() -> None:
     names = {"big": "4g.96gb", "any": "1gb+", "none": "100gb+"}
     found = choices.named(names, node(*RTX))
     assert [(each.name, each.request) for each in found] == [("big", "4g.96gb"), ("any", "1gb+")]
+
+
+def test_a_name_means_what_a_rule_allows_of_it() -> None:
+    """The smallest of those, or nothing."""
+    names = {"big": "4g.96gb", "any": "1gb+"}
+    (found,) = choices.named(names, ruled(node(*RTX), "2g.48gb"))
+    assert (found.name, found.request) == ("any", "1gb+")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
-from jupyter_mig.errors import MalformedSpec, UnknownSize
+from jupyter_mig.errors import MalformedSpec, NotAllowed, UnknownSize
 from jupyter_mig.kernels import installation
 from jupyter_mig.kernels.choices import usual
-from tests.kernels.nodes import A100, document, node
+from tests.kernels.nodes import A100, document, node, ruled
 
 
 def test_install_list_remove(tmp_path: Path) -> None:
@@ -50,6 +50,15 @@ def test_an_unknown_size_is_refused_before_anything_is_written(tmp_path: Path) -
         installation.install(node(*A100), tmp_path, sizes=["1g.5gb", "9g.9gb"])
     assert "1g.5gb, 1g.5gb+me, 1g.10gb" in refused.value.situation
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_size_that_a_rule_never_allows_is_refused_by_its_name(tmp_path: Path) -> None:
+    """Without names only the others are written."""
+    mine = ruled(node(*A100), "1g.5gb", "2g.10gb")
+    with pytest.raises(NotAllowed, match=r"may not have 3g\.20gb") as refused:
+        installation.install(mine, tmp_path, sizes=["3g.20gb"])
+    assert refused.value.situation == "By rule 1 (*)."
+    assert [spec.size for spec in installation.install(mine, tmp_path)] == ["1g.5gb", "2g.10gb"]
 
 
 def test_an_unknown_kernel_is_refused(tmp_path: Path) -> None:

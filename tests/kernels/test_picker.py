@@ -16,7 +16,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from traitlets import TraitError
 
 from jupyter_mig.kernels.picker import MIGPicker, remove_abandoned
-from tests.kernels.nodes import A100, RTX, document, node
+from tests.kernels.nodes import A100, RTX, document, node, ruled
 
 
 @pytest.fixture
@@ -107,6 +107,19 @@ def test_sizes_can_have_the_administrators_names(
     picker.close()
     chosen = _picker(specs, **traits, sizes=["large", "2g.48gb"])
     assert chosen.offer(node(*RTX)) == ["python3-mig-large", "python3-mig-2g.48gb"]
+
+
+def test_what_a_rule_never_allows_is_not_offered(
+    runtime: Path, specs: KernelSpecManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor is it said that the node has no such size, where it was to be offered."""
+    picker = _picker(specs, base_kernels=["python3"])
+    mine = ruled(node(*A100), "1g.5gb", "2g.10gb")
+    assert picker.offer(mine) == ["python3-mig-1g.5gb", "python3-mig-2g.10gb"]
+    picker.close()
+    chosen = _picker(specs, base_kernels=["python3"], sizes=["1g.5gb", "7g.40gb"])
+    assert chosen.offer(mine) == ["python3-mig-1g.5gb"]
+    assert "no size 7g.40gb that rule 1 (*) allows" in caplog.text
 
 
 def test_names_of_sizes_must_do_for_kernelspecs(specs: KernelSpecManager) -> None:

@@ -114,3 +114,29 @@ def test_over_quota_waits_until_one_ends(node: SharedNode) -> None:
     _ended(first)
     _here(second)
     _ended(second)
+
+
+def _told(node: SharedNode, uid: int, *arguments: str) -> str:
+    """What a command told that user, on one line."""
+    return " ".join(node.asked(uid, *arguments).stdout.decode().split())
+
+
+def test_sizes_and_plans_are_those_of_who_asks(node: SharedNode) -> None:
+    """Only what his rule allows is on offer to a student, and nothing once he holds his one; the
+    rule is named. Others see the node as it is.
+    """
+    offered = _told(node, ALICE, "sizes")
+    assert f"Rule 1 (@{GROUP}): sizes 1g.5gb and 2g.10gb; at most 1 slice" in offered
+    assert "Not allowed to you: 1g.5gb+me, 1g.10gb, 3g.20gb, 4g.20gb, 7g.40gb." in offered
+    assert "Even with nobody on the node" in _told(node, ALICE, "plan", "2x1g.5gb")
+    assert b"You may not have 3g.20gb" in node.asked(ALICE, "plan", "3g.20gb").stderr
+    first = _holding(node, ALICE, "1g.5gb")
+    _here(first)
+    assert "You hold 1 of 1 slices allowed: give one back" in _told(node, ALICE, "sizes")
+    sizes = {each["size"]: each for each in json.loads(_told(node, ALICE, "sizes", "--json"))}
+    assert (sizes["2g.10gb"]["free"], sizes["2g.10gb"]["unclaimed"]) == (0, 3)
+    assert "Rule 1" in _told(node, ALICE, "plan", "1g.5gb")
+    (lease,) = _leases(node, ALICE)
+    assert 3500 < lease["ends_in_seconds"] <= 3600
+    assert "It fits now." in _told(node, BOB, "plan", "3g.20gb")
+    _ended(first)
