@@ -32,10 +32,8 @@ async def require(peer: Peer, policy: Policy) -> None:
 
 def _is_here(peer: Peer) -> bool:
     """Whether the process that asks is seen from here as it sees itself."""
-    process = processes.find(peer.pid) if peer.pid else None
-    return (
-        process is not None and process.uid == peer.uid and not processes.is_contained(process.pid)
-    )
+    process = peer.process()
+    return process is not None and not processes.is_contained(process.pid)
 
 
 def _overflow_uid() -> int:

@@ -106,12 +106,15 @@ class _Server(HTTPServer):
 
     def handle_stream(self, stream: IOStream, address: tuple[object, ...]) -> None:
         """A connection was accepted."""
-        if self.crowd is not None:
-            uid = peer_of(stream.socket).uid
-            if not self.crowd.enter(uid):
-                stream.close()
-                return
-            self._uids[stream] = uid
+        if stream.socket.family == socket.AF_UNIX:
+            # Tornado keeps the address of a connection. Of this kind it is who connected, looked at
+            # now: later the pid may be another's.
+            address = peer = peer_of(stream.socket)
+            if self.crowd is not None:
+                if not self.crowd.enter(peer.uid):
+                    stream.close()
+                    return
+                self._uids[stream] = peer.uid
         if self.strangers is not None:
             self.strangers.enter(stream, str(address[0]))
         self.open_connections += 1

@@ -86,8 +86,8 @@ class _LeaseRoute(Route):
         """Who asks, on which what is asked for will hang."""
         if not self._is_seen():
             return new_heartbeat()
-        process = processes.find(self.peer.pid)
-        if process is None or process.uid != self.peer.uid:
+        process = self.peer.process()
+        if process is None:
             raise errors.NotTheHolder(
                 "The broker cannot see the process that asks.",
                 situation=f"The kernel names it as pid {self.peer.pid}.",

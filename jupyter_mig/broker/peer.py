@@ -1,24 +1,44 @@
-"""Who is at the other end of a connection: the kernel says, not the message (unix(7))."""
+"""Who is at the other end of a connection: the kernel says, not the message (unix(7)).
+
+It says who connected. That process may end while another goes on with its connection, and its pid
+may pass on to a third, of somebody who may do more. A process that began after the connection was
+there is not the one that made it.
+"""
 
 from __future__ import annotations
 
 import socket
 import struct
+import time
 from typing import NamedTuple
+
+from jupyter_mig.broker import processes
+from jupyter_mig.broker.processes import TICKS_PER_SECOND, Process
 
 _UCRED = struct.Struct("3i")
 
 
 class Peer(NamedTuple):
-    """The process that connected, and its user. A pid of 0 is one we cannot see from here."""
+    """The process that connected, and its user. A pid of 0 is one we cannot see from here.
+
+    ``connected_at``: when it had, at the latest, on the clock of start times.
+    """
 
     pid: int
     uid: int
     gid: int
+    connected_at: float = 0.0
+
+    def process(self) -> Process | None:
+        """That very process; None if it cannot be seen, has ended, or is another user's by now."""
+        found = processes.find(self.pid) if self.pid else None
+        if found is None or found.uid != self.uid:
+            return None
+        return found if found.started_ticks / TICKS_PER_SECOND <= self.connected_at else None
 
 
 def peer_of(connection: socket.socket) -> Peer:
-    """The process at the other end of a Unix socket."""
-    return Peer(
-        *_UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-    )
+    """The process at the other end of a Unix socket that connected just now."""
+    said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    pid, uid, gid = _UCRED.unpack(said)
+    return Peer(pid, uid, gid, time.clock_gettime(time.CLOCK_BOOTTIME))
