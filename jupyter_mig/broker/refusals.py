@@ -114,9 +114,11 @@ class Refusals:
     def revoked(self, lease: Lease) -> errors.JupyterMigError:
         """An administrator took it away, and said why."""
         what = "slice" if lease.granted_at is not None else "request"
+        short, whole = plain(lease.error, 48), plain(lease.error, 500)
+        more = "" if short == whole else f" {whole}"
         return errors.LeaseEnded(
-            f"The administrator revoked it: {plain(lease.error, 48)}",
-            situation=f"It was a {what} of {plain(lease.size, _SIZE)}. {plain(lease.error, 500)}",
+            f"The administrator revoked it: {short}",
+            situation=f"It was a {what} of {plain(lease.size, _SIZE)}.{more}",
             next_step="Ask the administrator of this node before you start again.",
         )
 

@@ -102,6 +102,7 @@ class Views:
             refusal=self._refusal(lease),
             over_quota=self._over_quota(lease) if waiting else "",
             heartbeat_seconds=self._heartbeat_seconds if is_kept_by_heartbeats(lease) else None,
+            end_reason=lease.reason.value if lease.reason else "",
             rule=lease.limits.rule if lease.limits else "",
             ends_in_seconds=(
                 max(lease.expires_at - self._now, 0.0) if lease.expires_at is not None else None

@@ -31,14 +31,9 @@ from traitlets import Bool, Float, TraitError, Unicode, default
 
 from jupyter_mig.client import Client, Settings, affinity
 from jupyter_mig.client.locks import locked
-from jupyter_mig.errors import (
-    JupyterMigError,
-    LeaseEnded,
-    MalformedSpec,
-    UnknownLease,
-    UnknownSize,
-)
+from jupyter_mig.errors import JupyterMigError, LeaseEnded, MalformedSpec, UnknownLease, UnknownSize
 from jupyter_mig.kernels import choices, environment, pending, substitutes
+from jupyter_mig.kernels.deaths import Deaths
 from jupyter_mig.kernels.ports import HeldPorts
 from jupyter_mig.kernels.refusals import StartRefused
 from jupyter_mig.wire.messages import LeaseRequest, LeaseView
@@ -128,6 +123,7 @@ class MIGProvisioner(LocalProvisioner):
             pending.forget(kwargs.get("parent"), kwargs.get("kernel_id", ""))
             raise StartRefused(_malformed(str(error))) from error
         self._ports = HeldPorts()
+        self.deaths = Deaths()
         self.settings = Settings.from_environment(os.environ)
         self.client = Client(self.settings)
 
@@ -156,6 +152,7 @@ class MIGProvisioner(LocalProvisioner):
         self._start = asyncio.current_task()
         self._began = time.monotonic()
         self._attempts += 1
+        self.deaths.start()
         self._note_change(kwargs)
         try:
             return await self._prepare(kwargs)
@@ -204,6 +201,7 @@ class MIGProvisioner(LocalProvisioner):
             return await self.client.renew(self.lease.lease_id)
         except (LeaseEnded, UnknownLease) as error:
             self.log.warning("The slice of kernel %s is gone: %s", self.kernel_id, error.message)
+            await self.deaths.require_not_taken(self.parent, self.client, self.lease.lease_id)
             self.lease = None
             return None
 
@@ -306,8 +304,7 @@ class MIGProvisioner(LocalProvisioner):
     async def post_launch(self, **kwargs: Any) -> None:
         """Ask to be told when Jupyter gives the kernel up: it calls no ``cleanup`` then."""
         await super().post_launch(**kwargs)
-        self.parent.remove_restart_callback(self._given_up, "dead")
-        self.parent.add_restart_callback(self._given_up, "dead")
+        self.deaths.watch(self.parent, self._given_up)
 
     def _given_up(self) -> None:
         self.died = True

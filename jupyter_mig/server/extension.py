@@ -47,8 +47,9 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
             "jupyter_mig: kernels run behind a gateway, so the picker shows no sizes of this node."
         )
         return
+    refusals = RefusalsInOneLine()
     for logger in (serverapp.log, app_log):
-        logger.addFilter(RefusalsInOneLine())
+        logger.addFilter(refusals)
     client = Client(Settings.from_environment(os.environ))
     starts = MIGStarts(parent=serverapp, client=client)
     sizes = MIGSizes(parent=serverapp, client=client, picker=_picker(serverapp))

@@ -26,7 +26,10 @@ EMPTIER = 0.8
 UNUSED_PERCENT = 1.0
 """A slice of which less is in use, by any measure, is not used."""
 
-Kind = Literal["granted", "waiting", "refused", "released", "lost", "nearly-full", "idle"]
+ENDING_SECONDS = (600.0, 120.0)
+"""So long before a slice ends by a rule it is told that it will."""
+
+Kind = Literal["granted", "waiting", "refused", "ending", "released", "lost", "nearly-full", "idle"]
 
 _USABLE = ("granted", "bound", "orphaned")
 
@@ -45,6 +48,7 @@ class News(msgspec.Struct, frozen=True, omit_defaults=True):
     memory_total_bytes: int | None = None
     place: int | None = None
     idle_seconds: float | None = None
+    ends_in_seconds: float | None = None
 
 
 class KernelNow(msgspec.Struct, frozen=True):
@@ -156,7 +160,7 @@ def _line(course: Course, look: _Look) -> _Told:
 
 def _failure(course: Course, look: _Look) -> _Told:
     failure = look.kernel.failure
-    if failure is None:
+    if failure is None or look.kernel.died:
         return None, course
     course = replace(course, waiting_since=None)
     if failure.kind == Cancelled.kind:  # its user knows
@@ -169,6 +173,9 @@ def _end(course: Course, look: _Look) -> _Told:
     kernel, lease = look.kernel, course.lease
     if lease is None or kernel.ending:
         return None, course
+    failure = kernel.failure
+    if kernel.died and failure is not None:  # why it was not started once more
+        return _once(course, "lost", lambda: _lost(lease, failure))
     if kernel.died:
         return _once(course, "released", lambda: _died(lease))
     if kernel.lease_id != lease.lease_id or lease.lease_id not in look.moment.ended:
@@ -177,6 +184,19 @@ def _end(course: Course, look: _Look) -> _Told:
     if reason is None:
         return _once(course, "released", lambda: _taken_back(lease))
     return _once(course, "lost", lambda: _lost(lease, reason))
+
+
+def _time(course: Course, look: _Look) -> _Told:
+    """That the slice will end by a rule; of one that is that short, at once."""
+    lease = look.lease
+    if lease is None or lease.ends_in_seconds is None or lease.state not in _USABLE:
+        return None, course
+    left = lease.ends_in_seconds
+    passed = [f"ending {seconds:.0f}" for seconds in ENDING_SECONDS if left <= seconds]
+    if not passed or passed[-1] in course.told:
+        return None, course
+    course = replace(course, told=course.told | set(passed))
+    return _ending(lease, left), course
 
 
 def _problem(course: Course, look: _Look) -> _Told:
@@ -229,7 +249,7 @@ def _unused_since(course: Course, look: _Look) -> float | None:
     return None if idle_seconds is None else at - idle_seconds
 
 
-_TOPICS = (_line, _failure, _end, _problem, _memory, _use)
+_TOPICS = (_line, _failure, _end, _time, _problem, _memory, _use)
 
 
 def _once(course: Course, topic: str, tell: Callable[[], News]) -> _Told:
@@ -246,6 +266,9 @@ def _about(lease: LeaseView, kind: Kind, message: str, next_step: str = "") -> N
 
 
 def _waiting(lease: LeaseView) -> News:
+    if lease.over_quota:
+        message = f"{_name(lease)} waits for a {lease.size} slice until one of yours ends."
+        return _about(lease, "waiting", message, lease.over_quota)
     place = f", {_ordinal(lease.place)} in line" if lease.place else ""
     message = f"{_name(lease)} waits for a {lease.size} slice{place}."
     item = _about(lease, "waiting", message, "Cells that you run meanwhile are queued.")
@@ -282,7 +305,14 @@ def _taken_back(lease: LeaseView) -> News:
 
 def _lost(lease: LeaseView, reason: ErrorBody) -> News:
     message = f"{_name(lease)} has lost its slice. {reason.message}"
-    return _about(lease, "lost", message, "Restart the kernel to get another.")
+    return _about(lease, "lost", message, reason.next_step or "Restart the kernel to get another.")
+
+
+def _ending(lease: LeaseView, left: float) -> News:
+    by = f" by {lease.rule}" if lease.rule else ""
+    message = f"The {lease.size} slice of {_name(lease)} ends in {_duration(left)}{by}."
+    item = _about(lease, "ending", message, "Save what you need: its kernel ends with it.")
+    return replace(item, ends_in_seconds=left)
 
 
 def _troubled(lease: LeaseView, problem: ErrorBody) -> News:

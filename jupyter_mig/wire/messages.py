@@ -157,7 +157,8 @@ class LeaseView(msgspec.Struct, frozen=True):
 
     ``version`` rises with each change; a long poll names the one it has seen. ``place`` is 1 for
     the head of the queue. ``estimate_seconds`` is None when nobody can know: a slice in use ends
-    when its user ends it. ``refusal`` says why a released lease ended badly. Where the broker
+    when its user ends it. ``refusal`` says why a released lease ended badly, and
+    ``end_reason`` in a word for programs. Where the broker
     cannot see the process that asked, ``heartbeat_seconds`` is how often to say that it lives.
     ``over_quota`` says why it waits if its owner must give something back first. ``rule`` is the
     administrator's that it is under; where that gives it a lifetime, it ends in
@@ -182,6 +183,7 @@ class LeaseView(msgspec.Struct, frozen=True):
     over_quota: str = ""
     rule: str = ""
     ends_in_seconds: float | None = None
+    end_reason: str = ""
 
 
 class InstanceView(msgspec.Struct, frozen=True):

@@ -107,6 +107,37 @@ def test_a_kernel_that_died_for_good() -> None:
     assert after == {}
 
 
+def test_a_kernel_that_is_not_started_again() -> None:
+    """Why is told, once, and not that it died."""
+    died = Moment(20, (KernelNow("kernel", failure=LOST, died=True),))
+    assert [item.kind for item in told(runs(10), died)] == ["lost"]
+    over = Moment(15, (KernelNow("kernel", "lease"),), ended={"lease": LOST})
+    assert kinds(runs(10), over, died) == ["lost"]
+
+
+def test_who_waits_for_himself_is_told_so() -> None:
+    """What he holds, by which rule; the place in line would be of no use to him."""
+    kernel = KernelNow("kernel", waiting_since=0)
+    over = "You hold 1 slice. Rule 1 (*): at most 1 slice."
+    (item,) = told(Moment(4, (kernel,), (lease("waiting", place=1, over_quota=over),)))
+    assert item.message == "train.ipynb waits for a 1g.5gb slice until one of yours ends."
+    assert item.next_step == over
+
+
+def _left(seconds: float) -> Moment:
+    kernel = KernelNow("kernel", "lease")
+    view = lease("bound", ends_in_seconds=seconds, rule="rule 1 (*)")
+    return Moment(3600 - seconds, (kernel,), (view,))
+
+
+def test_the_end_of_a_lifetime_is_told_beforehand() -> None:
+    """Ten minutes before, and two; once each. One that is shorter has one warning."""
+    first, second = told(*map(_left, (900, 601, 595, 300, 121, 119, 30, 1)))
+    assert (first.kind, first.ends_in_seconds, second.ends_in_seconds) == ("ending", 595, 119)
+    assert first.message == "The 1g.5gb slice of train.ipynb ends in 10 min by rule 1 (*)."
+    assert kinds(_left(100), _left(90)) == ["ending"]
+
+
 def test_a_gpu_that_gets_a_problem() -> None:
     """The slices on it are told of once, and again if it comes back."""
     problem = ErrorBody("gpu-lost", "GPU 0: it fell off the bus.", "", "Reset it.")

@@ -2,57 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
-from tornado.httpclient import HTTPRequest
-from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from jupyter_mig.nvml import simulated
 from jupyter_mig.wire import meeting
-from tests.server.servers import PATIENCE_SECONDS, TOKEN, Home, Server, serving
+from tests.server.listeners import listening
+from tests.server.servers import Home, serving
 
 SMALL = "python3-mig-1g.5gb"
 WHOLE = "python3-mig-7g.40gb"
 OFTEN = "--MIGNews.watch_seconds=0.2"
-OURS = "urn:jupyter-mig:slice:v1"
-
-
-class Listener:
-    """What JupyterLab's event manager is."""
-
-    def __init__(self, connection: WebSocketClientConnection) -> None:
-        self._socket = connection
-
-    async def next(self) -> dict[str, Any]:
-        """The next event of ours."""
-        return await asyncio.wait_for(self._next(), PATIENCE_SECONDS)
-
-    async def _next(self) -> dict[str, Any]:
-        while True:
-            message = await self._socket.read_message()
-            assert message is not None, "the server closed the events socket"
-            event: dict[str, Any] = json.loads(message)
-            if event["schema_id"] == OURS:
-                return event
-
-
-@asynccontextmanager
-async def listening(server: Server) -> AsyncIterator[Listener]:
-    """A listener on the server's bus."""
-    address = f"{server.url.replace('http', 'ws')}/api/events/subscribe"
-    request = HTTPRequest(address, headers={"Authorization": f"token {TOKEN}"})
-    connection = await websocket_connect(request)
-    try:
-        yield Listener(connection)
-    finally:
-        connection.close()
 
 
 async def test_a_wait_its_end_and_nothing_else(user: Home) -> None:
