@@ -24,5 +24,7 @@ def small_disk(mount: Path, size: str) -> Iterator[Path]:
     )
     if made.returncode:
         pytest.skip(f"no small disk can be mounted here: {made.stderr.decode()}")
-    yield mount
-    subprocess.run(["umount", str(mount)], check=True)
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)

@@ -119,7 +119,11 @@ class Helper:
 
     def _create(self, uuid: str, profile_id: int, start: int) -> verbs.Created:
         identity = self._driver.create(Spec(uuid, profile_id, start))
-        self._register.add(uuid, identity.gi_id)
+        try:
+            self._register.add(uuid, identity.gi_id)
+        except errors.UnwritableLog:
+            self._driver.destroy(uuid, identity)
+            raise
         return verbs.Created(identity)
 
     def _destroy(self, uuid: str, gi_id: int) -> None:
@@ -170,6 +174,9 @@ class Helper:
 
     def _kill(self, uuid: str, verb: verbs.Kill) -> None:
         identity = self._there(uuid, verb.gi_id)
+        # Found before it is looked for on the instance, and again when it is ended: so it is one
+        # process all along.
+        process = processes.find(verb.pid)
         if verb.pid not in self._occupants(uuid, identity) and not _is_meant(verb.pid, identity):
             raise errors.NotFound(
                 f"Process {verb.pid} is not on GPU instance {verb.gi_id}",
@@ -177,7 +184,6 @@ class Helper:
                 " not started for it.",
                 code=6,
             )
-        process = processes.find(verb.pid)
         if process is not None and process.started_ticks == verb.started_ticks:
             processes.end(process, gently=verb.gently)
 

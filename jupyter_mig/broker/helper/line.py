@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from threading import BoundedSemaphore
 
 import msgspec
 
@@ -25,6 +26,12 @@ THREADS = 16
 """How many verbs are carried out at a time: calls on different GPUs do not wait for each other."""
 
 
+MOST_AT_HAND = 1024
+"""How many verbs are taken in before the first of them is answered: far more than a broker asks at
+a time. Whoever asks for more waits, and root's memory stays as it is.
+"""
+
+
 def make() -> tuple[socket.socket, socket.socket]:
     """The broker's end and the helper's."""
     ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -37,6 +44,7 @@ def serve(end: socket.socket, helper: Helper) -> None:
     """Carry out what comes until the broker is gone. What is no verb ends the helper: the broker
     that we started says no such thing.
     """
+    room = BoundedSemaphore(MOST_AT_HAND)
 
     def answer(request: verbs.Request) -> None:
         reply = verbs.Reply(request.number, _outcome(helper, request.verb))
@@ -44,8 +52,12 @@ def serve(end: socket.socket, helper: Helper) -> None:
             end.send(msgspec.json.encode(reply))
 
     with end, ThreadPoolExecutor(THREADS, "verb") as workers:
-        for request in _requests(end):
-            workers.submit(answer, request)
+        try:
+            for request in _requests(end):
+                room.acquire()
+                workers.submit(answer, request).add_done_callback(lambda _: room.release())
+        finally:
+            end.shutdown(socket.SHUT_RDWR)  # or an answer that nobody reads would be waited for
 
 
 def _outcome(helper: Helper, verb: verbs.Verb) -> verbs.Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from threading import Lock
 
 import msgspec
 
@@ -20,17 +21,19 @@ class Register:
     """GPU UUIDs and GPU instance ids, of this boot: no instance outlives a boot.
 
     The file belongs to root, in a directory of root's. One that cannot be read is an error, not an
-    empty register: nothing would ever be destroyed again.
+    empty register: nothing would ever be destroyed again. For any number of threads; what cannot
+    be written raises UnwritableLog and is not so.
     """
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._made = set(self._read())
+        self._made = frozenset(self._read())
+        self._lock = Lock()
 
     @property
     def made(self) -> frozenset[tuple[str, int]]:
         """All of them."""
-        return frozenset(self._made)
+        return self._made
 
     def holds(self, gpu_uuid: str, gi_id: int) -> bool:
         """Whether we made it."""
@@ -38,13 +41,13 @@ class Register:
 
     def add(self, gpu_uuid: str, gi_id: int) -> None:
         """We have made it."""
-        self._made.add((gpu_uuid, gi_id))
-        self._write()
+        with self._lock:
+            self._keep(self._made | {(gpu_uuid, gi_id)})
 
     def remove(self, gpu_uuid: str, gi_id: int) -> None:
         """It is gone."""
-        self._made.discard((gpu_uuid, gi_id))
-        self._write()
+        with self._lock:
+            self._keep(self._made - {(gpu_uuid, gi_id)})
 
     def _read(self) -> tuple[tuple[str, int], ...]:
         try:
@@ -59,9 +62,20 @@ class Register:
             ) from error
         return kept.made if kept.boot_id == boot_id() else ()
 
-    def _write(self) -> None:
+    def _keep(self, made: frozenset[tuple[str, int]]) -> None:
+        """Let that be all, on file first."""
+        try:
+            self._write(_Kept(boot_id(), tuple(sorted(made))))
+        except OSError as error:
+            raise errors.UnwritableLog(
+                "The register of instances cannot be written",
+                situation=f"{self._file}: {error.strerror}.",
+                next_step="Make room there: nothing is made that would be forgotten.",
+            ) from error
+        self._made = made
+
+    def _write(self, kept: _Kept) -> None:
         fresh = self._file.with_name(f"{self._file.name}.new")
-        kept = _Kept(boot_id(), tuple(sorted(self._made)))
         with fresh.open("wb") as file:
             file.write(msgspec.json.encode(kept))
             file.flush()

@@ -45,6 +45,9 @@ log = logging.getLogger(__name__)
 REGISTER = "made.json"
 """The helper's memory, in its directory."""
 
+PATIENCE_SECONDS = 20
+"""How long a broker may take to end."""
+
 
 class SystemBroker(msgspec.Struct, frozen=True):
     """A node's broker, in the foreground. ``claimants`` are who else manages GPUs here,
@@ -74,12 +77,14 @@ class SystemBroker(msgspec.Struct, frozen=True):
         ours.close()
         manager.decline()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: os.kill(child, signal.SIGTERM))
+            signal.signal(number, lambda *_: _end(child))
         try:
             self._help(theirs, user)
         finally:
             theirs.close()
+            _end(child)
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            signal.alarm(0)
         return status if status >= 0 else 128 - status
 
     def _make_directories(self, user: pwd.struct_passwd) -> None:
@@ -169,6 +174,13 @@ class SystemBroker(msgspec.Struct, frozen=True):
         return open_driver(
             self.configuration.driver, Path(self.configuration.state_directory) / meeting.SILICON
         )
+
+
+def _end(broker: int) -> None:
+    """Ask the broker to end, and make it after a while: it may be somebody else's by now."""
+    os.kill(broker, signal.SIGTERM)
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(broker, signal.SIGKILL))
+    signal.alarm(PATIENCE_SECONDS)
 
 
 def _user(name: str) -> pwd.struct_passwd:
