@@ -53,6 +53,14 @@ class Place:
         assert status == 200
         return list(found)
 
+    async def free(self, of: str = "alices") -> None:
+        """Wait until they are given back, which takes a moment: nothing may run on a slice."""
+
+        async def none() -> bool:
+            return not await self.leases(of)
+
+        await until(none)
+
 
 @asynccontextmanager
 async def _place(silence: float = 60.0) -> AsyncIterator[Place]:
@@ -87,7 +95,7 @@ async def test_a_container_has_the_slice_of_its_server_until_it_stops() -> None:
             assert await spawner.poll() is None
             await spawner.stop()
             assert place.docker.containers == {}
-            assert await place.leases() == []
+            await place.free()
             assert "mig_lease_id" not in spawner.get_state()
 
 
@@ -102,6 +110,7 @@ async def test_each_start_has_a_slice_of_its_own() -> None:
                 assert [each["size"] for each in await place.leases()] == [size][: bool(size)]
                 assert bool(place.docker.only["HostConfig"].get("DeviceRequests")) is bool(size)
                 await spawner.stop()
+                await place.free()
 
 
 async def test_a_hub_that_is_started_again_goes_on_keeping_the_slice() -> None:
@@ -117,15 +126,11 @@ async def test_a_hub_that_is_started_again_goes_on_keeping_the_slice() -> None:
             after.load_state(state)
             assert await after.poll() is None
             await place.far.ask_as("bobs", "POST", "/v1/leases", ask)
-            await until(lambda: _none(place, "bobs"))
+            await place.free("bobs")
             assert await after.poll() is None
             assert [each["lease_id"] for each in await place.leases()] == [lease["lease_id"]]
             await after.stop()
-            assert await place.leases() == []
-
-
-async def _none(place: Place, of: str) -> bool:
-    return not await place.leases(of)
+            await place.free()
 
 
 async def test_a_server_whose_lease_is_over_is_stopped() -> None:
@@ -146,7 +151,7 @@ async def test_a_container_that_ends_by_itself_gives_its_slice_back() -> None:
             await place.start(spawner)
             place.docker.end()
             assert await spawner.poll() == 0
-            assert await place.leases() == []
+            await place.free()
 
 
 async def test_a_container_that_cannot_be_made_keeps_no_slice() -> None:
@@ -159,7 +164,7 @@ async def test_a_container_that_cannot_be_made_keeps_no_slice() -> None:
                 await spawner.start()
             assert len(await place.leases()) == 1
             assert await spawner.poll() == 0
-            assert await place.leases() == []
+            await place.free()
 
 
 async def test_without_room_no_container_is_made() -> None:
