@@ -77,12 +77,12 @@ class SystemBroker(msgspec.Struct, frozen=True):
         ours.close()
         manager.decline()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: _end(child))
+            signal.signal(number, lambda *_: _tell_to_end(child))
         try:
             self._help(theirs, user)
         finally:
             theirs.close()
-            _end(child)
+            _expect_end(child)
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             signal.alarm(0)
         return status if status >= 0 else 128 - status
@@ -176,9 +176,14 @@ class SystemBroker(msgspec.Struct, frozen=True):
         )
 
 
-def _end(broker: int) -> None:
-    """Ask the broker to end, and make it after a while: it may be somebody else's by now."""
+def _tell_to_end(broker: int) -> None:
+    """Ask it to, and see that it does."""
     os.kill(broker, signal.SIGTERM)
+    _expect_end(broker)
+
+
+def _expect_end(broker: int) -> None:
+    """Whoever is told to end, or has no helper any more, ends. If not it was taken over."""
     signal.signal(signal.SIGALRM, lambda *_: os.kill(broker, signal.SIGKILL))
     signal.alarm(PATIENCE_SECONDS)
 
