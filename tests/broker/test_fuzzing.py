@@ -23,7 +23,7 @@ EXAMPLES = os.environ.get("FUZZING_EXAMPLES", "6")
 """Of each request and in each phase; more by hand."""
 
 
-async def _fuzz(url: str, notes: Path, *more: str) -> None:
+async def fuzz(url: str, notes: Path, *more: str) -> None:
     """Let schemathesis loose on a door; fail with what it found."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli"),
@@ -42,12 +42,17 @@ async def _fuzz(url: str, notes: Path, *more: str) -> None:
 
 
 @asynccontextmanager
-async def _forwarded(socket: Path) -> AsyncIterator[str]:
-    """The URL of a process that forwards to a Unix socket."""
+async def forwarded(
+    socket: Path, python: str = sys.executable, uid: int | None = None
+) -> AsyncIterator[str]:
+    """The URL of a process, of that user's, that forwards to a Unix socket."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(HERE / "forwarder.py"), str(socket)),
+        *(python, str(HERE / "forwarder.py"), str(socket)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        user=uid,
+        group=uid,
+        extra_groups=None if uid is None else [],
     )
     assert process.stdout is not None
     port = int(await process.stdout.readline())
@@ -70,8 +75,8 @@ async def test_the_unix_door_answers_as_it_says(runtime: Path) -> None:
             door = Door(service, home.driver, Keys(b"secret"), OneUser(os.getuid()), annals)
             door.open(runtime / "s")
             try:
-                async with _forwarded(runtime / "s") as url:
-                    await _fuzz(url, runtime)
+                async with forwarded(runtime / "s") as url:
+                    await fuzz(url, runtime)
                 await emptied(service)
                 annals.settle()
                 assert annals.intervals(), "what only meets refusals proves little"
@@ -87,5 +92,5 @@ async def test_the_tcp_door_answers_as_it_says(tmp_path: Path) -> None:
     """
     async with afar(silence=5.0) as far:
         far.service.settings = msgspec.structs.replace(far.service.settings, longest_wait=0.05)
-        await _fuzz(far.url, tmp_path, "--header", "Authorization: Bearer alices")
+        await fuzz(far.url, tmp_path, "--header", "Authorization: Bearer alices")
         await emptied(far.service)
