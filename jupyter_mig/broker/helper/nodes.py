@@ -40,17 +40,18 @@ class InstanceNodes(msgspec.Struct, frozen=True):
 
         Raises InUse, with the nodes closed to everybody, if somebody has one open already.
         """
-        for node, capability in self.pairs:
-            _fix(capability)
-            _replace(node, uid, FOR_OWNER)
+        # Looked through while they are closed to all: the user himself may try to open them all the
+        # time, and is none of those who should not.
+        self.close()
         openers = self.openers()
         if openers:
-            self.close()
             raise errors.InUse(
                 "Somebody has the slice open who should not",
                 situation=f"Processes with its device nodes open: {_listed(openers)}.",
                 next_step="End them, or find out why they have it: jupyter mig doctor.",
             )
+        for node, _ in self.pairs:
+            _replace(node, uid, FOR_OWNER)
 
     def close(self) -> None:
         """Let nobody but root open them, the compute instance's first."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,16 @@ ALICE, BOB = 64201, 64202
 OPENS = os.makedev(1, 8)
 """A device that opens for real and that nobody has open: /dev/random."""
 NO_DRIVER = os.makedev(240, 12)
+
+_EAGER = """
+import os, sys
+print("there", flush=True)
+while True:
+    try:
+        os.close(os.open(sys.argv[1], os.O_RDONLY))
+    except OSError:
+        pass
+"""
 
 
 @pytest.fixture
@@ -88,6 +100,26 @@ def test_an_open_descriptor_keeps_the_slice_from_being_handed_over(nodes: Instan
         nodes.give_to(ALICE)
     assert str(os.getpid()) in refused.value.situation
     assert (opening(instance, ALICE), opening(compute, ALICE)) == (CLOSED, CLOSED)
+
+
+def test_who_tries_all_the_time_does_not_spoil_what_he_is_given(nodes: InstanceNodes) -> None:
+    """A program of the next user's opens whatever it can: it gets in once the slice is his, and is
+    no intruder in the moment before.
+    """
+    nodes.close()
+    command = ["/usr/bin/python3", "-c", _EAGER, str(nodes.pairs[0][0])]
+    who: dict[str, Any] = {"user": ALICE, "group": ALICE, "extra_groups": []}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, **who) as eager:
+        assert eager.stdout is not None
+        assert eager.stdout.readline()
+        try:
+            for _ in range(30):
+                nodes.give_to(ALICE)
+                nodes.close()
+                while nodes.openers():
+                    pass
+        finally:
+            eager.kill()
 
 
 def test_a_mere_path_keeps_no_slice_from_anybody(nodes: InstanceNodes) -> None:
