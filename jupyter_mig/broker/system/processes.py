@@ -210,10 +210,15 @@ def _become(user: pwd.struct_passwd) -> None:
 
 def _make(directory: Path, mode: int, uid: int, gid: int) -> None:
     """Have a directory with that owner. A link in its place is refused: it could lead anywhere."""
-    directory.mkdir(mode=mode, parents=True, exist_ok=True)
     if directory.is_symlink():
         raise errors.BadPlace(f"{directory} is a link.", next_step="Remove it.")
-    if directory.stat().st_uid not in (0, uid):
-        raise errors.BadPlace(f"{directory} belongs to somebody else.")
-    os.chown(directory, uid, gid)
-    directory.chmod(mode)
+    directory.mkdir(mode=mode, parents=True, exist_ok=True)
+    # What was looked at is what is given away, whoever may put a link there meanwhile.
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if os.fstat(opened).st_uid not in (0, uid):
+            raise errors.BadPlace(f"{directory} belongs to somebody else.")
+        os.fchown(opened, uid, gid)
+        os.fchmod(opened, mode)
+    finally:
+        os.close(opened)

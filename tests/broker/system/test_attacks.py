@@ -234,6 +234,29 @@ def test_what_stands_in_its_directories_is_not_for_users(node: SharedNode) -> No
     assert _said(node, BOB, "GET", "/v1")[0] == 200
 
 
+@pytest.mark.parametrize("place", ["run", "state", "helper"])
+@pytest.mark.parametrize("how", ["link", "squat"])
+def test_a_place_that_a_user_took_before_it_is_not_used(place: str, how: str) -> None:
+    """A link would lead root elsewhere; in a directory of his own he could change what he likes."""
+    if lacking():
+        pytest.skip(lacking())
+    with shared_node() as node:
+        elsewhere = node.directory / "elsewhere"
+        elsewhere.mkdir(mode=0o700)
+        if how == "link":
+            (node.directory / place).symlink_to(elsewhere)
+            os.chown(node.directory / place, ALICE, ALICE, follow_symlinks=False)
+        else:
+            (node.directory / place).mkdir()
+            os.chown(node.directory / place, ALICE, ALICE)
+        refused = node.asked(0, "broker", "--config", str(node.configuration))
+        assert refused.returncode != 0
+        words = b"is a link" if how == "link" else b"belongs to somebody else"
+        assert words in refused.stderr
+        assert b"Traceback" not in refused.stderr
+        assert (elsewhere.stat().st_uid, elsewhere.stat().st_mode & 0o777) == (0, 0o700)
+
+
 def test_a_connection_that_was_handed_on_makes_nobody_a_holder(node: SharedNode) -> None:
     """Who lets another use her connection lets him see her leases; a process of his is not tied to
     any, and the device nodes are hers.
