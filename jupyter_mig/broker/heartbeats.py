@@ -31,8 +31,15 @@ def is_kept_by_heartbeats(lease: Lease) -> bool:
     return kept and lease.state is not LeaseState.RELEASED
 
 
+_MOST_MISSED = 3
+
+
 class Heartbeats:
-    """Those listened for now. ``left`` is called, on the loop, for each that fell silent."""
+    """Those listened for now. ``left`` is called, on the loop, for each that fell silent.
+
+    Beats that were missed are counted, not seconds: a broker that did not run for a while, as when
+    its machine was suspended, has heard nobody and finds the beats when it runs again.
+    """
 
     def __init__(self, left: Callable[[Holder], None], silence_seconds: float) -> None:
         self._left = left
@@ -48,7 +55,7 @@ class Heartbeats:
     @property
     def interval_seconds(self) -> float:
         """How often holders are asked to speak: two beats in a row may be lost."""
-        return self._silence_seconds / 3
+        return self._silence_seconds / _MOST_MISSED
 
     def watch(self, wanted: set[Holder]) -> None:
         """Listen for exactly these from now on."""
@@ -74,10 +81,17 @@ class Heartbeats:
         self._silent.discard(holder)
 
     def _listen(self, holder: Holder) -> None:
-        loop = asyncio.get_running_loop()
-        self._alarms[holder] = loop.call_later(self._silence_seconds, self._fell_silent, holder)
+        self._expect(holder, 1)
 
-    def _fell_silent(self, holder: Holder) -> None:
+    def _expect(self, holder: Holder, number: int) -> None:
+        """A beat, or else that many were missed in a row."""
+        loop = asyncio.get_running_loop()
+        self._alarms[holder] = loop.call_later(self.interval_seconds, self._missed, holder, number)
+
+    def _missed(self, holder: Holder, number: int) -> None:
+        if number < _MOST_MISSED:
+            self._expect(holder, number + 1)
+            return
         self._alarms.pop(holder)
         self._report(holder)
 
