@@ -113,14 +113,14 @@ def ask(kernel_id: str, size: str, patience_seconds: float | None = None) -> eve
 
 async def changed_to(service: Service, lease: Lease, *states: LeaseState) -> None:
     """Return once a lease is in one of the states; whatever it was before."""
-    async with asyncio_timeout(10):
+    async with asyncio_timeout(60):
         while lease.state not in states:
             await service.changed(lease.lease_id, lease.version)
 
 
 async def emptied(service: Service) -> None:
     """Return once there is no lease and no instance of the service's making."""
-    async with asyncio_timeout(10):
+    async with asyncio_timeout(60):
         while not service.idle:
             await service.post(events.TimePassed())
 

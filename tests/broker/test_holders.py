@@ -39,7 +39,7 @@ async def test_an_exit_is_heard_once(child: subprocess.Popen[bytes]) -> None:
     holders = Holders(ear)
     holders.watch({holder, me()})
     child.kill()
-    await asyncio.wait_for(ear.news.wait(), 10)
+    await asyncio.wait_for(ear.news.wait(), 60)
     holders.watch({holder, me()})
     assert ear.heard == [holder]
     holders.close()

@@ -276,4 +276,4 @@ async def test_a_bug_ends_the_service(home: Household, monkeypatch: pytest.Monke
         monkeypatch.setattr(service._ledger, "handle", broken)
         service.tell(events.HolderLeft(holder_of_pid(os.getpid())))
         with pytest.raises(ZeroDivisionError):
-            await asyncio.wait_for(service.failed, 10)
+            await asyncio.wait_for(service.failed, 60)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -65,9 +64,7 @@ async def test_a_start_that_waits_in_line_is_given_up_at_once(
         return any(lease.state == "waiting" for lease in await here.leases())
 
     await until(in_line, "for the kernel to wait in line")
-    began = time.monotonic()
-    await kernels.shutdown_all()
-    assert time.monotonic() - began < 3
+    await asyncio.wait_for(kernels.shutdown_all(), 20)  # nobody gives a slice back meanwhile
     await asyncio.wait([starting])
     assert starting.cancelled() is not pending_kernels
     assert len(kernels) == 0
@@ -85,6 +82,6 @@ async def test_a_start_that_does_not_wait_is_let_finish(here: Home) -> None:
     kernels = kernels_of(here, pending_kernels=True)
     kernel = kernels.get_kernel(await kernels.start_kernel(kernel_name="whole"))
     await kernels.shutdown_all(now=True)
-    await asyncio.wait_for(kernel.ready, 10)  # type: ignore[arg-type]
+    await asyncio.wait_for(kernel.ready, 60)  # type: ignore[arg-type]
     assert len(kernels) == 0
     await here.empty()

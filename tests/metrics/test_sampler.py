@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import msgspec
 import pytest
@@ -176,9 +175,8 @@ async def test_a_gpu_that_does_not_answer_keeps_nobody_waiting() -> None:
         return [one.memory for one in readings.slices]
 
     assert await told() == [Memory(1, 100), silent]
-    begin = time.monotonic()
-    assert await told() == [Memory(1, 100), silent]
-    assert time.monotonic() - begin < 0.3
+    sampler._patience = 3600
+    assert await asyncio.wait_for(told(), 60) == [Memory(1, 100), silent]
     meter.may_recover.set()
     await asyncio.wait_for(asyncio.shield(sampler._under_way["GPU-2"]), 20)
     assert await told() == [Memory(1, 100)] * 2
