@@ -1,61 +1,92 @@
-"""Starts that are Jupyter's own idea: a kernel that has died is started again, five times in a row,
-before it is given up.
+"""What becomes of a kernel's slice when the kernel has died, and of a kernel whose slice was taken.
+
+Jupyter's restarter looks every few seconds whether a kernel is alive, and starts one that is not
+again. Where an administrator or his rule had ended its lease, it would get another slice, and what
+was to end would go on.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
 from jupyter_mig.client import Client
-from jupyter_mig.wire import codec
-from jupyter_mig.wire.messages import ErrorBody
+from jupyter_mig.errors import JupyterMigError
+from jupyter_mig.wire.messages import ErrorBody, LeaseView
 
 _TAKEN = ("revoked", "lifetime")
 """Ends of leases that an administrator or his rule wanted."""
 
 
-class Deaths:
-    """Those of one kernel, and the starts they lead to. ``reason``: why there is none any more."""
+class MortalProvisioner(LocalProvisioner):
+    """A local kernel with a lease, which is given back when Jupyter gives the kernel up; that is at
+    once if the slice was taken.
+    """
 
-    def __init__(self) -> None:
-        self.reason: ErrorBody | None = None
-        self._died = False
-        self._starts_by_itself = False
+    client: Client
 
-    def watch(self, manager: Any, given_up: Callable[[], None]) -> None:
-        """From now on know of them; ``given_up`` is called after the last. Saying so again is
-        harmless.
+    lease: LeaseView | None = None
+    """What we hold. None: nothing, or a request that waits."""
+
+    died = False
+    """Whether Jupyter gave the kernel up, after so many deaths."""
+
+    taken: ErrorBody | None = None
+    """Why it was given up, if an administrator or a rule had taken its slice."""
+
+    parent: Any
+
+    async def post_launch(self, **kwargs: Any) -> None:
+        """Ask to be told when Jupyter gives the kernel up: it calls no ``cleanup`` then."""
+        await super().post_launch(**kwargs)
+        self.parent.remove_restart_callback(self._given_up, "dead")
+        self.parent.add_restart_callback(self._given_up, "dead")
+
+    def _given_up(self) -> None:
+        self.died = True
+        self._release_task = asyncio.ensure_future(self._release())
+
+    async def poll(self) -> int | None:
+        """Whether the process has ended, and how. Once a kernel was given up here Jupyter is told,
+        that once, that it lives: it would tell people that it starts it again.
         """
-        for callback, event in ((self._has_died, "restart"), (given_up, "dead")):
-            manager.remove_restart_callback(callback, event)
-            manager.add_restart_callback(callback, event)
+        status = await super().poll()
+        is_over = status is not None and self.has_process and not self.parent.shutting_down
+        if is_over and self.lease is not None:
+            why = await self._why_taken(self.lease.lease_id)
+            if why is not None and self._give_up(why):
+                return None
+        return status
 
-    def _has_died(self) -> None:
-        self._died = True
+    async def _why_taken(self, lease_id: str) -> ErrorBody | None:
+        """None: it was not taken, or nobody knows."""
+        try:
+            lease = await self.client.lease(lease_id)
+        except JupyterMigError:
+            return None
+        return lease.refusal if lease.end_reason in _TAKEN else None
 
-    def start(self) -> None:
-        """The kernel is being started."""
-        self._starts_by_itself, self._died = self._died, False
-
-    async def require_not_taken(self, manager: Any, client: Client, lease_id: str) -> None:
-        """A user whose slice was taken, by an administrator or his rule, may start his kernel
-        again. Jupyter, which only sees that it died, would undo what was wanted: raises why, and
-        has the kernel given up. (Jupyter would try for ever.)
+    def _give_up(self, why: ErrorBody) -> bool:
+        """Have Jupyter give the kernel up, as after five deaths in a row. False: that was done, or
+        nobody would start it again anyway.
         """
-        if not self._starts_by_itself:
+        restarter = getattr(self.parent, "_restarter", None)
+        if restarter is None or self.taken is not None:
+            return False
+        self.taken = why
+        self.log.warning("Kernel %s is not started again: %s", self.kernel_id, why.message)
+        self.parent.stop_restarter()
+        restarter._fire_callbacks("dead")  # noqa: SLF001 - there is no public way
+        return True
+
+    async def _release(self) -> None:
+        lease, self.lease = self.lease, None
+        if lease is None:
             return
-        over = await client.lease(lease_id)
-        if over.end_reason in _TAKEN and over.refusal is not None:
-            self.reason = over.refusal
-            _give_up(manager)
-            raise codec.error_in(over.refusal)
-
-
-def _give_up(manager: Any) -> None:
-    restarter = getattr(manager, "_restarter", None)
-    if restarter is not None:
-        manager.stop_restarter()
-        # It is what starts the kernel just now, and must be done with that first.
-        asyncio.get_running_loop().call_soon(restarter._fire_callbacks, "dead")  # noqa: SLF001
+        try:
+            await self.client.release(lease.lease_id)
+        except JupyterMigError as error:
+            # The broker finds out by itself, by the processes; this is only slower.
+            self.log.warning("Could not release lease %s: %s", lease.lease_id, error.message)

@@ -26,14 +26,13 @@ from typing import Any
 
 import msgspec
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Bool, Float, TraitError, Unicode, default
 
 from jupyter_mig.client import Client, Settings, affinity
 from jupyter_mig.client.locks import locked
 from jupyter_mig.errors import JupyterMigError, LeaseEnded, MalformedSpec, UnknownLease, UnknownSize
 from jupyter_mig.kernels import choices, environment, pending, substitutes
-from jupyter_mig.kernels.deaths import Deaths
+from jupyter_mig.kernels.deaths import MortalProvisioner
 from jupyter_mig.kernels.ports import HeldPorts
 from jupyter_mig.kernels.refusals import StartRefused
 from jupyter_mig.wire.messages import LeaseRequest, LeaseView
@@ -62,7 +61,7 @@ GIVE_UP_SECONDS = 5.0
 """How long ending a kernel waits for its cancelled start to have taken back its request."""
 
 
-class MIGProvisioner(LocalProvisioner):
+class MIGProvisioner(MortalProvisioner):
     """Starts a kernel as a local process on a MIG slice that is its own while it lives."""
 
     size = Unicode(
@@ -97,16 +96,8 @@ class MIGProvisioner(LocalProvisioner):
         """,
     ).tag(config=True)
 
-    lease: LeaseView | None = None
-    """What we hold. None: nothing, or a request that waits."""
-
     waiting_since: float | None = None
     """When the wait for a slice under way began, on the monotonic clock. None: no wait."""
-
-    died = False
-    """Whether Jupyter gave the kernel up, after so many deaths."""
-
-    parent: Any
 
     _start: asyncio.Task[Any] | None = None
     _wait: pending.Wait | None = None
@@ -123,7 +114,6 @@ class MIGProvisioner(LocalProvisioner):
             pending.forget(kwargs.get("parent"), kwargs.get("kernel_id", ""))
             raise StartRefused(_malformed(str(error))) from error
         self._ports = HeldPorts()
-        self.deaths = Deaths()
         self.settings = Settings.from_environment(os.environ)
         self.client = Client(self.settings)
 
@@ -152,7 +142,6 @@ class MIGProvisioner(LocalProvisioner):
         self._start = asyncio.current_task()
         self._began = time.monotonic()
         self._attempts += 1
-        self.deaths.start()
         self._note_change(kwargs)
         try:
             return await self._prepare(kwargs)
@@ -201,7 +190,6 @@ class MIGProvisioner(LocalProvisioner):
             return await self.client.renew(self.lease.lease_id)
         except (LeaseEnded, UnknownLease) as error:
             self.log.warning("The slice of kernel %s is gone: %s", self.kernel_id, error.message)
-            await self.deaths.require_not_taken(self.parent, self.client, self.lease.lease_id)
             self.lease = None
             return None
 
@@ -301,15 +289,6 @@ class MIGProvisioner(LocalProvisioner):
         await self.kill()
         await self.wait()
 
-    async def post_launch(self, **kwargs: Any) -> None:
-        """Ask to be told when Jupyter gives the kernel up: it calls no ``cleanup`` then."""
-        await super().post_launch(**kwargs)
-        self.deaths.watch(self.parent, self._given_up)
-
-    def _given_up(self) -> None:
-        self.died = True
-        self._release_task = asyncio.ensure_future(self._release())
-
     # ---- failing
 
     async def _fail(self, error: BaseException) -> None:
@@ -356,16 +335,6 @@ class MIGProvisioner(LocalProvisioner):
         if start is not None and not start.done() and start is not asyncio.current_task():
             start.cancel()
             await asyncio.wait([start], timeout=GIVE_UP_SECONDS)
-
-    async def _release(self) -> None:
-        lease, self.lease = self.lease, None
-        if lease is None:
-            return
-        try:
-            await self.client.release(lease.lease_id)
-        except JupyterMigError as error:
-            # The broker finds out by itself, by the processes; this is only slower.
-            self.log.warning("Could not release lease %s: %s", lease.lease_id, error.message)
 
     # ---- moving to another server
 

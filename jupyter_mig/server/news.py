@@ -304,7 +304,7 @@ def _taken_back(lease: LeaseView) -> News:
 
 
 def _lost(lease: LeaseView, reason: ErrorBody) -> News:
-    message = f"{_name(lease)} has lost its slice. {reason.message}"
+    message = f"{_name(lease)} has lost its slice. {_sentence(reason.message)}"
     return _about(lease, "lost", message, reason.next_step or "Restart the kernel to get another.")
 
 
@@ -332,6 +332,11 @@ def _idle(lease: LeaseView, unused: float, reading: SliceReadingsView | None) ->
     message = f"{_name(lease)} holds a {lease.size} slice{holding}, unused for {_duration(unused)}."
     item = _about(lease, "idle", message, "Shutting its kernel down frees it.")
     return replace(item, memory_used_bytes=used, idle_seconds=unused)
+
+
+def _sentence(text: str) -> str:
+    """An administrator's reason need not end with a full stop."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _name(lease: LeaseView) -> str:

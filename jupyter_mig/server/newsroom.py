@@ -139,7 +139,7 @@ def _now(managers: dict[str, Any]) -> list[KernelNow]:
             kernel.provisioner.lease.lease_id if kernel.provisioner.lease is not None else "",
             kernel.provisioner.waiting_since,
             _idle_seconds(kernel),
-            kernel.provisioner.deaths.reason or _failure(kernel),
+            (kernel.provisioner.died and kernel.provisioner.taken) or _failure(kernel),
             kernel.provisioner.died,
             kernel.shutting_down,
         )

@@ -41,6 +41,20 @@ export function isFree(choice: IChoice): boolean {
   return choice.count !== null && choice.count.free > 0;
 }
 
+/** How many of that size the user could have now: in place of what `lease` holds, if it does. */
+export function freeFor(size: ISize, lease: ILease | null): number {
+  return isInPlace(size, lease) ? (size.unclaimed ?? 0) : size.free;
+}
+
+/** Whether he must give something back first, besides what `lease` holds. */
+export function isOverQuota(size: ISize, lease: ILease | null): boolean {
+  return size.overQuota !== '' && !isInPlace(size, lease);
+}
+
+function isInPlace(size: ISize, lease: ILease | null): boolean {
+  return lease !== null && size.insteadOf.includes(lease.leaseId);
+}
+
 /** The smallest that is free now; null: none is. */
 export function smallestFree(of: readonly IChoice[]): IChoice | null {
   return of.find(isFree) ?? null;

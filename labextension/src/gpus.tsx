@@ -5,7 +5,7 @@ import type { IBlock } from './geometry.js';
 import { blocks, freeShare, isPlaced, unitsOf } from './geometry.js';
 import type { Model } from './model.js';
 import type { IParts } from './parts.js';
-import type { IGpu, ILease, ISize } from './views.js';
+import type { IGpu, ILease, INode, ISize } from './views.js';
 import { gibibytes, nameOf, shortNameOf } from './wording.js';
 
 /** The GPUs of the node, drawn to scale, and what is free of each size. */
@@ -23,7 +23,8 @@ export function Gpus(props: IParts): React.JSX.Element {
       {node.gpus.map(gpu => (
         <Gpu key={gpu.uuid} gpu={gpu} {...props} />
       ))}
-      <Sizes trans={trans} sizes={node.sizes} />
+      <Sizes trans={trans} sizes={node.sizes.filter(size => !size.notAllowed)} />
+      <Allowance trans={trans} node={node} />
       {readingsNotAvailable ? (
         <p className="jp-mig-soft">
           {trans.__('What they do could not be read: %1', readingsNotAvailable)}
@@ -219,5 +220,25 @@ function Sizes(props: { trans: TranslationBundle; sizes: readonly ISize[] }): Re
         </li>
       ))}
     </ul>
+  );
+}
+
+/** What an administrator's rule means to the user; nothing where there is none. */
+function Allowance(props: { trans: TranslationBundle; node: INode }): React.JSX.Element | null {
+  const { trans, node } = props;
+  const { allowance, allowanceNotAvailable, sizes } = node;
+  if (allowance === null) {
+    return allowanceNotAvailable ? (
+      <p className="jp-mig-soft">
+        {trans.__('What you may have is not known: %1', allowanceNotAvailable)}
+      </p>
+    ) : null;
+  }
+  const over = sizes.find(size => size.overQuota)?.overQuota;
+  return (
+    <div className="jp-mig-soft" role="note" aria-label={trans.__('What you may have')}>
+      <p>{trans.__('Yours by %1: %2.', allowance.rule, allowance.allows)}</p>
+      {over === undefined ? null : <p>{trans.__('Now %1: give one back for another.', over)}</p>}
+    </div>
   );
 }

@@ -1,13 +1,23 @@
 import * as React from 'react';
 
 import { Cancel, ChangeSize, UseSmaller } from './actions.js';
+import { freeFor } from './choices.js';
 import { spanOf } from './curve.js';
 import { Meter } from './meter.js';
 import { isWaiting } from './model.js';
 import type { IParts, WithLease } from './parts.js';
 import { BusyCurve, MemoryCurve } from './usage.js';
 import type { ILease, IReading, ISize } from './views.js';
-import { busyInFull, duration, fullness, memory, utilization, wait, where } from './wording.js';
+import {
+  busyInFull,
+  duration,
+  fullness,
+  memory,
+  until,
+  utilization,
+  wait,
+  where
+} from './wording.js';
 
 /** The notebook in front: its slice and what it does there, or its place in line. */
 export function InFront(props: IParts & { lease: ILease | null; name: string }): React.JSX.Element {
@@ -39,6 +49,7 @@ function Held(props: WithLease): React.JSX.Element {
   const reading = model.readingOf(lease);
   return (
     <div className={`jp-mig-colour-${model.colourOf(lease.leaseId)}`}>
+      <End {...props} />
       <Memory {...props} reading={reading} />
       <Busy {...props} reading={reading} />
       <Processes {...props} reading={reading} />
@@ -53,6 +64,18 @@ function Held(props: WithLease): React.JSX.Element {
       </div>
     </div>
   );
+}
+
+/** Until when a rule lets it be had; nothing where none ends it. */
+function End(props: WithLease): React.JSX.Element | null {
+  const { trans, model, lease } = props;
+  const end = until(trans, model.endOf(lease));
+  return end ? (
+    <div className="jp-mig-line" title={trans.__('Its kernel ends with it, by %1.', lease.rule)}>
+      <span className="jp-mig-soft">{trans.__('Yours')}</span>
+      <span className="jp-mig-number">{end}</span>
+    </div>
+  ) : null;
 }
 
 type WithReading = WithLease & { readonly reading: IReading | null };
@@ -153,7 +176,7 @@ function FillingUp(props: WithReading): React.JSX.Element | null {
 
 function nextLarger(sizes: readonly ISize[], lease: ILease): ISize | null {
   const own = lease.slice?.memoryBytes ?? Infinity;
-  const larger = sizes.filter(size => size.free > 0 && size.memoryBytes > own);
+  const larger = sizes.filter(size => freeFor(size, lease) > 0 && size.memoryBytes > own);
   return larger.sort((a, b) => a.memoryBytes - b.memoryBytes)[0] ?? null;
 }
 
@@ -162,13 +185,15 @@ function Waiting(props: WithLease): React.JSX.Element {
   return (
     <>
       <div className="jp-mig-line">
-        <span>{wait(trans, lease)}</span>
-        {lease.givesUpInSeconds === null ? null : (
-          <span className="jp-mig-soft jp-mig-number">
-            {trans.__('gives up in %1', duration(trans, lease.givesUpInSeconds))}
-          </span>
-        )}
+        <span title={wait(trans, lease)}>{wait(trans, lease)}</span>
+        {lease.overQuota ? null : <Patience {...props} />}
       </div>
+      {lease.overQuota ? (
+        <>
+          <p className="jp-mig-problem">{lease.overQuota}</p>
+          <Patience {...props} />
+        </>
+      ) : null}
       <p className="jp-mig-soft">
         {trans.__('Cells run now are queued and run when the slice is there.')}
       </p>
@@ -177,5 +202,14 @@ function Waiting(props: WithLease): React.JSX.Element {
         <Cancel {...props} />
       </div>
     </>
+  );
+}
+
+function Patience(props: WithLease): React.JSX.Element | null {
+  const { trans, lease } = props;
+  return lease.givesUpInSeconds === null ? null : (
+    <span className="jp-mig-soft jp-mig-number">
+      {trans.__('gives up in %1', duration(trans, lease.givesUpInSeconds))}
+    </span>
   );
 }

@@ -6,6 +6,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { hasKernel } from './front.js';
 import type { Model } from './model.js';
+import { isDead, startAnew } from './subject.js';
 import type { ILease } from './views.js';
 import { nameOf } from './wording.js';
 
@@ -43,9 +44,7 @@ export class Kernels {
 
   /** Whether its notebook or console is open in this tab. */
   isOpen(lease: IHolder): boolean {
-    return this._contexts().some(
-      ({ session, path }) => session?.kernel?.id === lease.kernelId || path === lease.label
-    );
+    return this._context(lease) !== null;
   }
 
   /** Show one that no notebook has in the one it was started for, or else in a new one. */
@@ -81,10 +80,21 @@ export class Kernels {
     }
   }
 
-  /** Restart it, after asking: as JupyterLab does for the notebook in front. */
+  /**
+   * Restart it, after asking: as JupyterLab does for the notebook in front. Where the server has given
+   * it up there is nothing to restart, or to lose: another one is started. One that the notebook has
+   * got since is left alone.
+   */
   async restart(lease: IHolder): Promise<void> {
-    await this.goTo(lease);
-    await this._app.commands.execute('kernelmenu:restart');
+    const context = this._context(lease);
+    const kernel = context?.session?.kernel ?? null;
+    if (context !== null && (kernel === null || isDead(kernel))) {
+      await startAnew(context, kernel?.name ?? context.prevKernelName);
+      this._model.refresh();
+    } else if (kernel === null || kernel.id === lease.kernelId) {
+      await this.goTo(lease);
+      await this._app.commands.execute('kernelmenu:restart');
+    }
   }
 
   /** Shut it down, after asking. */
@@ -122,6 +132,13 @@ export class Kernels {
       () => true,
       () => false
     );
+  }
+
+  private _context(lease: IHolder): ISessionContext | null {
+    const found = this._contexts().find(
+      ({ session, path }) => session?.kernel?.id === lease.kernelId || path === lease.label
+    );
+    return found ?? null;
   }
 
   /** Of what is open in this tab and can have a kernel. */

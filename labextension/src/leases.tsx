@@ -5,7 +5,7 @@ import { Cancel, ChangeSize, Close, UseSmaller } from './actions.js';
 import type { IParts, WithLease } from './parts.js';
 import { Usage } from './usage.js';
 import type { ILease } from './views.js';
-import { duration, wait } from './wording.js';
+import { duration, until, wait } from './wording.js';
 
 /** My kernels that have slices. */
 export function Mine(props: IParts): React.JSX.Element {
@@ -68,7 +68,8 @@ function Name(props: WithLease): React.JSX.Element {
 }
 
 function State(props: WithLease): React.JSX.Element | null {
-  const state = stateOf(props.trans, props.lease);
+  const { trans, model, lease } = props;
+  const state = stateOf(trans, lease) || until(trans, model.endOf(lease));
   return state ? <div className="jp-mig-Lease-state jp-mig-soft">{state}</div> : null;
 }
 
@@ -170,7 +171,9 @@ function InLine(props: WithLease): React.JSX.Element {
         {kernels.nameOf(lease)} · {lease.size}
       </div>
       <div className="jp-mig-Waiting-place">
-        <span className="jp-mig-soft">{wait(trans, lease)}</span>
+        <span className="jp-mig-soft" title={lease.overQuota}>
+          {wait(trans, lease)}
+        </span>
         <span className="jp-mig-buttons">
           <UseSmaller {...props} />
           <Cancel {...props} />

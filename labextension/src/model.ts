@@ -19,6 +19,7 @@ import type {
 const CALM_MS = 5_000;
 const ATTENTIVE_MS = 2_000;
 const SLOWEST_MS = 60_000;
+const SAME_MS = 60_000;
 
 /** What the model asks of the server. */
 export interface ISource {
@@ -150,6 +151,14 @@ export class Model implements IDisposable {
     return this._palette.colourOf(leaseId);
   }
 
+  /**
+   * When a rule ends the lease; null: none does. The same as long as it is the same to the minute, or
+   * it would change with every answer.
+   */
+  endOf(lease: ILease): Date | null {
+    return this._ends.get(lease.leaseId) ?? null;
+  }
+
   /** Call a wait off. Throws what the source throws. */
   async cancel(lease: ILease): Promise<void> {
     this._cancelled.add(lease.leaseId);
@@ -190,8 +199,20 @@ export class Model implements IDisposable {
     this._problem = null;
     const leaseIds = overview.leases.map(lease => lease.leaseId);
     this._palette.keep(leaseIds);
+    this._ends = new Map(overview.leases.flatMap(lease => this._ending(lease)));
     this._cancelled = new Set(leaseIds.filter(each => this._cancelled.has(each)));
     this._setPace();
+  }
+
+  /** Of a lease that a rule ends, its id and when that is. */
+  private _ending({ leaseId, endsInSeconds }: ILease): [string, Date][] {
+    if (endsInSeconds === null) {
+      return [];
+    }
+    const before = this._ends.get(leaseId);
+    const end = new Date(Date.now() + 1_000 * endsInSeconds);
+    const isSame = before !== undefined && Math.abs(+before - +end) < SAME_MS;
+    return [[leaseId, isSame ? before : end]];
   }
 
   private _setPace(): void {
@@ -210,6 +231,7 @@ export class Model implements IDisposable {
   private readonly _changed = new Signal<this, void>(this);
   private readonly _palette = new Palette();
   private _cancelled = new Set<string>();
+  private _ends = new Map<string, Date>();
   private _overview: IOverview | null = null;
   private _problem: IProblem | null = null;
   private _questions = 0;

@@ -14,7 +14,8 @@ export const KINDS = [
   'released',
   'lost',
   'nearly-full',
-  'idle'
+  'idle',
+  'ending'
 ] as const;
 
 export type Kind = (typeof KINDS)[number];

@@ -30,6 +30,7 @@ export function isPast({ kind, leaseId }: INews, leases: readonly ILease[]): boo
       return lease === undefined || !isWaiting(lease);
     case 'nearly-full':
     case 'idle':
+    case 'ending':
       return lease === undefined;
     default:
       return false;
@@ -58,7 +59,8 @@ const LOOKS: Readonly<Record<Kind, Looks>> = {
     actions: ['go', 'change-size'],
     milliseconds: LONG_MS
   },
-  idle: { topic: 'idle', type: 'warning', actions: ['go', 'shut-down'], milliseconds: LONG_MS }
+  idle: { topic: 'idle', type: 'warning', actions: ['go', 'shut-down'], milliseconds: LONG_MS },
+  ending: { topic: 'ending', type: 'warning', actions: ['go'], milliseconds: LONG_MS }
 };
 
 /** JupyterLab cuts longer texts off. */

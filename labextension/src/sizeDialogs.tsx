@@ -8,8 +8,8 @@ import type { ISubject } from './subject.js';
 import type { IQuestions } from './switcher.js';
 import type { IProblem } from './views.js';
 
-/** The server's refusal that waiting in line would help against. */
-const NO_ROOM = 'no-room';
+/** The server's refusals that waiting in line would help against. */
+const PASSING = ['no-room', 'over-quota'];
 
 /** The questions about a change of size, in JupyterLab's dialogs. */
 export class SizeDialogs implements IQuestions {
@@ -45,7 +45,7 @@ export class SizeDialogs implements IQuestions {
         : trans.__('No news of the change to %1', to.name),
       body: <Words problem={problem} />,
       buttons: [
-        ...(problem.kind === NO_ROOM ? [Dialog.warnButton({ label: wait })] : []),
+        ...(PASSING.includes(problem.kind) ? [Dialog.warnButton({ label: wait })] : []),
         Dialog.okButton({ label: trans.__('Ok') })
       ],
       defaultButton: -1
@@ -98,7 +98,7 @@ function Fate(props: {
   to: IChoice;
 }): React.JSX.Element {
   const { trans, from, to } = props;
-  const isFull = to.count?.free === 0;
+  const isFull = to.count !== null && (to.count.unclaimed ?? to.count.free) === 0;
   return (
     <p className="jp-mig-soft">
       {isFull

@@ -3,7 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { availability, extent } from './availability.js';
 import type { IChoice } from './choices.js';
-import { baseOf, choices, isFree, ofSameKernel, smallerNow } from './choices.js';
+import { baseOf, choices, freeFor, isOverQuota, ofSameKernel, smallerNow } from './choices.js';
 import type { Model } from './model.js';
 import { isWaiting } from './model.js';
 import type { IRow } from './sizeMenu.js';
@@ -93,21 +93,22 @@ export class Sizing {
 
   private _rows(subject: ISubject): IRow[][] {
     const sizes = this.of(subject);
-    const last = [...this._without(subject), ...this._simulated()];
+    const last = [...this._without(subject), ...this._rule(), ...this._simulated()];
     return [this._instead(subject), sizes.map(each => this._row(subject, each)), last];
   }
 
   private _row(subject: ISubject, choice: IChoice): IRow {
     const { lease, kernelName } = subject;
     const isCurrent = lease !== null && choice.kernelspec === kernelName;
-    const isThere = choice.count?.total !== 0;
+    const held = lease !== null && isWaiting(lease) ? null : lease;
+    const choose = isCurrent ? stay : (): void => void this.switcher.ask(subject, choice);
     return {
       name: choice.name,
       details: extent(this._trans, choice),
-      note: isCurrent ? this._own(lease) : availability(this._trans, choice),
+      note: isCurrent ? this._own(lease) : availability(this._trans, choice, held),
       isCurrent,
-      isFree: isCurrent || isFree(choice) || choice.count === null,
-      choose: isThere ? (isCurrent ? stay : () => void this.switcher.ask(subject, choice)) : null
+      isFree: isCurrent || choice.count === null || freeFor(choice.count, held) > 0,
+      choose: isCurrent || isToBeHad(choice, held) ? choose : null
     };
   }
 
@@ -141,6 +142,14 @@ export class Sizing {
     return [{ ...PLAIN, name: this._trans.__('No GPU'), details, isCurrent, choose }];
   }
 
+  /** What an administrator's rule allows. */
+  private _rule(): IRow[] {
+    const allowance = this._model.overview?.node.allowance ?? null;
+    return allowance === null
+      ? []
+      : [{ ...PLAIN, name: allowance.rule, details: allowance.allows, isFree: false }];
+  }
+
   private _simulated(): IRow[] {
     if (!this._model.overview?.node.simulated) {
       return [];
@@ -152,6 +161,18 @@ export class Sizing {
   private _kernelName(subject: ISubject): string {
     return subject.kernelName || (this._services.kernelspecs.specs?.default ?? '');
   }
+}
+
+/**
+ * Whether a kernel may be put on it, now or after a wait: in place of the slice it holds, no wait
+ * helps against a rule.
+ */
+function isToBeHad({ count }: IChoice, held: ILease | null): boolean {
+  if (count === null) {
+    return true;
+  }
+  const isRuledOut = count.notAllowed !== '' || (held !== null && isOverQuota(count, held));
+  return count.total > 0 && !isRuledOut;
 }
 
 /** Who chooses what there is already only closes the menu. */

@@ -4,7 +4,16 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Model } from './model.js';
 import { isWaiting } from './model.js';
 import type { ILease, IProblem, IReading } from './views.js';
-import { busy, busyInFull, explained, fullness, memory, utilization, wait } from './wording.js';
+import {
+  busy,
+  busyInFull,
+  explained,
+  fullness,
+  memory,
+  until,
+  utilization,
+  wait
+} from './wording.js';
 
 /**
  * unknown: nothing was answered yet; quiet: nothing with a kernel is in front; none: no slice;
@@ -33,6 +42,9 @@ export interface IInFront {
   readonly kernelId: string | null;
 }
 
+/** The end of a slice is said in the status bar itself when it is that near. */
+const ENDING_SECONDS = 600;
+
 /** Errors that mean that this machine has no slices, and not that something broke. */
 const NO_SLICES_HERE = ['no-driver', 'not-supported', 'unknown-driver'];
 
@@ -59,7 +71,8 @@ function plain(kind: StatusKind, text: string, details: string): IStatus {
 
 function waiting(trans: TranslationBundle, lease: ILease): IStatus {
   const text = trans.__('waiting for %1: %2', lease.size, wait(trans, lease));
-  const details = trans.__('Cells run now are queued and run when the slice is there.');
+  const queued = trans.__('Cells run now are queued and run when the slice is there.');
+  const details = [lease.overQuota, queued].filter(Boolean).join('\n');
   return { ...plain('waiting', text, details), lease };
 }
 
@@ -71,13 +84,18 @@ function held(trans: TranslationBundle, model: Model, lease: ILease): IStatus {
   const { profile, gpuIndex, gpuName } = lease.slice;
   const reading = model.readingOf(lease);
   const now = utilization(reading);
+  const end = until(trans, model.endOf(lease));
   return {
     kind: 'held',
-    text: profile,
+    text:
+      end && (lease.endsInSeconds ?? Infinity) <= ENDING_SECONDS ? `${profile} ${end}` : profile,
     details: [
       trans.__('%1 on GPU %2 (%3)', profile, gpuIndex, gpuName),
+      end && trans.__('%1, by %2', end, lease.rule),
       ...read(trans, reading)
-    ].join('\n'),
+    ]
+      .filter(Boolean)
+      .join('\n'),
     lease,
     memory: memory(trans, reading),
     fullness: fullness(reading),

@@ -1,6 +1,6 @@
 /** A kernel whose size can be changed, and what it takes to change it. */
 import type { ISessionContext } from '@jupyterlab/apputils';
-import type { Session } from '@jupyterlab/services';
+import type { Kernel, Session } from '@jupyterlab/services';
 
 import type { ILease } from './views.js';
 
@@ -21,15 +21,34 @@ export interface ISubject {
   adopt(kernelId: string): Promise<void>;
 }
 
+/** Whether the server has given it up. */
+export function isDead(kernel: Kernel.IKernelConnection): boolean {
+  return kernel.status === 'dead';
+}
+
+/**
+ * Another kernel for a notebook whose kernel the server has given up: its session is gone, too, and
+ * JupyterLab, which does not know, would ask for it in vain. JupyterLab shows why if it fails.
+ */
+export async function startAnew(context: ISessionContext, name: string): Promise<void> {
+  await context.shutdown().catch(() => undefined);
+  await context.changeKernel({ name }).catch(() => null);
+}
+
 /** A notebook or console that is open. */
 export function inContext(context: ISessionContext, lease: ILease | null): ISubject {
-  const kernel = context.session?.kernel ?? null;
+  const known = context.session?.kernel ?? null;
+  const kernel = known === null || isDead(known) ? null : known;
   return {
     kernelId: kernel?.id ?? null,
-    kernelName: kernel?.name ?? context.kernelPreference.name ?? '',
+    kernelName: known?.name ?? context.kernelPreference.name ?? '',
     title: context.name,
     lease,
     start: async name => {
+      if (known !== null && isDead(known)) {
+        await startAnew(context, name);
+        return;
+      }
       // JupyterLab itself shows why a notebook's kernel did not start.
       await context.changeKernel({ name }).catch(() => null);
     },

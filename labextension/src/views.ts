@@ -46,6 +46,12 @@ export interface ILease {
   /** null: nobody can know. */
   readonly estimateSeconds: number | null;
   readonly givesUpInSeconds: number | null;
+  /** Why it waits, if it is for its owner to give something back; empty: it is not. */
+  readonly overQuota: string;
+  /** The administrator's rule that it is under; empty: none. */
+  readonly rule: string;
+  /** Until that rule ends it, whatever runs on it; null: it does not. */
+  readonly endsInSeconds: number | null;
 }
 
 const INSTANCE_STATES = [
@@ -98,10 +104,26 @@ export interface IGpu {
 
 export interface ISize {
   readonly size: string;
+  /** So many more the user could start now. */
   readonly free: number;
+  /** So many are free on the node, whoever may have them; null: not known. */
+  readonly unclaimed: number | null;
+  /** The rule that never allows it to the user; empty: he may have it. */
+  readonly notAllowed: string;
+  /** What he must give back first; empty: nothing. */
+  readonly overQuota: string;
+  /** His leases in place of which he may have it although he holds all he may. */
+  readonly insteadOf: readonly string[];
   readonly total: number;
   readonly memoryBytes: number;
   readonly multiprocessors: number;
+}
+
+/** What an administrator's rule allows the user, and what he holds, in words. */
+export interface IAllowance {
+  readonly rule: string;
+  readonly allows: string;
+  readonly holds: string;
 }
 
 export interface INode {
@@ -110,6 +132,9 @@ export interface INode {
   readonly sizes: readonly ISize[];
   /** Everybody's requests that wait. */
   readonly waiting: number;
+  /** null: no rule limits the user, or it is not known, for the reason beside. */
+  readonly allowance: IAllowance | null;
+  readonly allowanceNotAvailable: string;
 }
 
 export interface IReading {
@@ -192,7 +217,10 @@ const lease = object<ILease>({
   slice: maybe(slice),
   place: maybe(number),
   estimateSeconds: maybe(number),
-  givesUpInSeconds: maybe(number)
+  givesUpInSeconds: maybe(number),
+  overQuota: withDefault(text, ''),
+  rule: withDefault(text, ''),
+  endsInSeconds: maybe(number)
 });
 
 const instance = object<IInstance>({
@@ -230,6 +258,10 @@ const gpu = object<IGpu>({
 const size = object<ISize>({
   size: text,
   free: number,
+  unclaimed: maybe(number),
+  notAllowed: withDefault(text, ''),
+  overQuota: withDefault(text, ''),
+  insteadOf: withDefault(list(text), []),
   total: number,
   memoryBytes: number,
   multiprocessors: number
@@ -239,7 +271,9 @@ const node = object<INode>({
   simulated: truth,
   gpus: list(gpu),
   sizes: list(size),
-  waiting: number
+  waiting: number,
+  allowance: maybe(object<IAllowance>({ rule: text, allows: text, holds: text })),
+  allowanceNotAvailable: withDefault(text, '')
 });
 
 const reading = object<IReading>({

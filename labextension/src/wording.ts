@@ -94,12 +94,31 @@ export function duration(trans: TranslationBundle, seconds: number): string {
   return minutes < 90 ? trans.__('%1 min', minutes) : trans.__('%1 h', Math.round(minutes / 60));
 }
 
-/** "2nd in line, about 3 min": the place, and how long if somebody can know. */
+/**
+ * "2nd in line, about 3 min": the place, and how long if somebody can know. Who waits for himself has
+ * no use for a place.
+ */
 export function wait(trans: TranslationBundle, lease: ILease): string {
+  if (lease.overQuota) {
+    return trans.__('until one of yours ends');
+  }
   const where = place(trans, lease.place ?? 1);
   return lease.estimateSeconds === null
     ? where
     : trans.__('%1, about %2', where, duration(trans, lease.estimateSeconds));
+}
+
+/** "16:40", "Thu 16:40": when something of the next days is. */
+export function moment(at: Date, now: Date): string {
+  const clock = { hour: '2-digit', minute: '2-digit' } as const;
+  return at.toDateString() === now.toDateString()
+    ? at.toLocaleTimeString([], clock)
+    : at.toLocaleString([], { weekday: 'short', ...clock });
+}
+
+/** "until 16:40"; empty where no rule ends it. */
+export function until(trans: TranslationBundle, end: Date | null): string {
+  return end === null ? '' : trans.__('until %1', moment(end, new Date()));
 }
 
 /** The problem in the user's words, where it is this page that has it and not the server. */

@@ -5,14 +5,19 @@ import type { ISize } from '../src/views.js';
 
 const PROFILES = ['1g.5gb', '2g.10gb', '3g.20gb', '7g.40gb'];
 
-/** How many are free of each. */
-export function sizes(free: Readonly<Record<string, number>>): ISize[] {
+/** How many are free of each, and what else is said of all of them. */
+export function sizes(free: Readonly<Record<string, number>>, parts: Partial<ISize> = {}): ISize[] {
   return Object.entries(free).map(([size, count]) => ({
     size,
     free: count,
+    unclaimed: count,
+    notAllowed: '',
+    overQuota: '',
+    insteadOf: [],
     total: 7,
     memoryBytes: 5 * 2 ** 30,
-    multiprocessors: 14
+    multiprocessors: 14,
+    ...parts
   }));
 }
 

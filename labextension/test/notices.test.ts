@@ -28,7 +28,8 @@ test('the end of a wait takes the place of its beginning, and other things have 
     'end l1',
     'end l1',
     'full l1',
-    'idle l1'
+    'idle l1',
+    'ending l1'
   ]);
 });
 
@@ -49,7 +50,7 @@ test('what is past is not shown any longer; how something ended is', () => {
     KINDS.filter(kind => isPast(news(kind), leases));
   assert.deepEqual(past(waiting), []);
   assert.deepEqual(past(bound), ['waiting']);
-  assert.deepEqual(past(lease({ leaseId: 'l2' })), ['waiting', 'nearly-full', 'idle']);
+  assert.deepEqual(past(lease({ leaseId: 'l2' })), ['waiting', 'nearly-full', 'idle', 'ending']);
 });
 
 test('the next step is said where there is room for it', () => {

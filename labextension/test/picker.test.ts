@@ -48,6 +48,25 @@ test('sizes say what is free and full ones that they would wait', () => {
   assert.equal(specs.python3?.display_name, 'python3');
 });
 
+test('who holds all he may have reads so, and is proposed the kernel without a GPU', () => {
+  const overQuota = 'you hold 1 of 1 slices allowed';
+  const mine = [
+    ...sizes({ '1g.5gb': 0, '2g.10gb': 0 }, { unclaimed: 3, overQuota }),
+    ...sizes({ '7g.40gb': 0 }, { unclaimed: 1, notAllowed: 'rule 1 (*)' })
+  ];
+  const session = seen(new Context(), nobody, mine);
+  const { kernelspecs: specs } = session.specsManager.specs;
+  assert.equal(
+    specs['python3-mig-1g.5gb']?.display_name,
+    'python3 (1g.5gb) · 5.0 GiB · you hold 1 of 1 slices allowed: would wait'
+  );
+  assert.equal(
+    specs['python3-mig-7g.40gb']?.display_name,
+    'python3 (7g.40gb) · 5.0 GiB · not allowed by rule 1 (*)'
+  );
+  assert.equal(session.kernelPreference.name, 'python3');
+});
+
 test('the words are for the dialog alone', () => {
   const context = new Context();
   seen(context, nobody);

@@ -78,6 +78,26 @@ test('a wait has a place, and an estimate if somebody can know', async () => {
   );
 });
 
+test('who waits for himself is told for what, and not his place', async () => {
+  const overQuota = 'You hold 1 slice. Rule 1 (*): at most 1 slice.';
+  const status = statusOf(trans, await told(overview([waiting({ overQuota })])), FRONT);
+  assert.equal(status.text, 'waiting for 1g.5gb: until one of yours ends');
+  assert.match(status.details, /^You hold 1 slice/);
+});
+
+test('until when a rule gives a slice is in the details, and near the end beside the size', async () => {
+  const parts = { rule: 'rule 1 (*)', endsInSeconds: 7200 };
+  const far = statusOf(trans, await told(overview([lease(parts)])), FRONT);
+  assert.equal(far.text, '1g.5gb');
+  assert.match(far.details, /until .*\d\d:\d\d.*, by rule 1 \(\*\)/);
+  const near = statusOf(
+    trans,
+    await told(overview([lease({ ...parts, endsInSeconds: 90 })])),
+    FRONT
+  );
+  assert.match(near.text, /^1g\.5gb until .*\d\d:\d\d/);
+});
+
 test('a slice with readings has numbers, and one without says only its size', async () => {
   const held = instance({ instanceId: 'i1', leaseId: 'l1', mine: true });
   const node = { gpus: [gpu({ instances: [held] })] };

@@ -59,6 +59,9 @@ export function lease(parts: Partial<ILease> = {}): ILease {
     place: null,
     estimateSeconds: null,
     givesUpInSeconds: null,
+    overQuota: '',
+    rule: '',
+    endsInSeconds: null,
     ...parts
   };
 }
@@ -92,7 +95,15 @@ export function overview(
   parts: Partial<IOverview> = {}
 ): IOverview {
   return {
-    node: { simulated: true, gpus: [gpu()], sizes: [], waiting: 0, ...node },
+    node: {
+      simulated: true,
+      gpus: [gpu()],
+      sizes: [],
+      waiting: 0,
+      allowance: null,
+      allowanceNotAvailable: '',
+      ...node
+    },
     leases,
     readings: null,
     readingsNotAvailable: '',

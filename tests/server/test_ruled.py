@@ -48,7 +48,7 @@ async def test_a_rule_as_front_ends_meet_it(user: RuledHome) -> None:
         user.revoke(lease.lease_id, "maintenance at noon")
         lost, granted = await _all(listener, "lost", "granted")
         assert lost["kernel_id"] == first
-        assert "The administrator revoked it: maintenance at noon" in lost["message"]
+        assert "The administrator revoked it: maintenance at noon." in lost["message"]
         assert granted["kernel_id"] == second
         await server.gone(first)
         assert [each.kernel_id for each in await user.leases()] == [second]
