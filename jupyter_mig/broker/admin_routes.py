@@ -22,7 +22,7 @@ from jupyter_mig.broker.admin_views import (
     orphan_view,
     use_view,
 )
-from jupyter_mig.broker.annals import Annals, Entry
+from jupyter_mig.broker.annals import Annals
 from jupyter_mig.broker.gauges import Gauges
 from jupyter_mig.broker.routes import Audience, Route
 from jupyter_mig.broker.service import Service
@@ -33,7 +33,7 @@ from jupyter_mig.core.leases import Lease, LeaseState
 from jupyter_mig.core.state import Place, PlaceState, State
 from jupyter_mig.nvml.port import HardwarePort, Registrar, Removable
 from jupyter_mig.wire import codec
-from jupyter_mig.wire.administration import ActRequest, DriverView, RevokeRequest
+from jupyter_mig.wire.administration import ActRequest, DriverView, Entry, RevokeRequest
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from jupyter_mig.broker.accounts import Accounts
-from jupyter_mig.broker.annals import Entry, Interval
 from jupyter_mig.broker.remote.hub import MARK
 from jupyter_mig.broker.remote.members import Members
 from jupyter_mig.core.leases import Lease
@@ -17,6 +16,8 @@ from jupyter_mig.metrics.readings import NotAvailable
 from jupyter_mig.wire.administration import (
     AnyLeaseView,
     AuditView,
+    Entry,
+    Interval,
     IntervalView,
     OrphanView,
     UseView,

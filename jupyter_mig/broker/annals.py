@@ -19,6 +19,8 @@ from threading import Event, Thread
 
 import msgspec
 
+from jupyter_mig.wire.administration import Entry, Interval
+
 log = logging.getLogger(__name__)
 
 _TABLES = """
@@ -31,37 +33,6 @@ CREATE TABLE IF NOT EXISTS intervals (
   gpu_uuid TEXT NOT NULL, since REAL NOT NULL, until REAL, reason TEXT);
 CREATE INDEX IF NOT EXISTS intervals_since ON intervals (since);
 """
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """One thing that happened. Times are Unix time, in seconds. ``by_uid`` is who did it, if not
-    the user ``uid`` whose lease it is; None: nobody did.
-    """
-
-    at: float
-    what: str
-    uid: int | None = None
-    lease: str = ""
-    size: str = ""
-    label: str = ""
-    mig_uuid: str = ""
-    gpu_uuid: str = ""
-    reason: str = ""
-    by_uid: int | None = None
-
-
-class Interval(msgspec.Struct, frozen=True):
-    """A slice that was a lease's from ``since`` to ``until``, in Unix time; None: it still is."""
-
-    lease: str
-    uid: int
-    size: str
-    mig_uuid: str
-    gpu_uuid: str
-    since: float
-    until: float | None
-    reason: str | None
-
 
 _MOST_AT_ONCE = 5000
 """Rows removed in one transaction: those who read or write wait for its end."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from jupyter_mig.broker.annals import Annals, Entry, Interval
+from jupyter_mig.broker.annals import Annals
 from jupyter_mig.broker.processes import Process
 from jupyter_mig.core import actions
 from jupyter_mig.core.actions import Action
 from jupyter_mig.core.leases import Lease
 from jupyter_mig.core.state import State
+from jupyter_mig.wire.administration import Entry, Interval
 
 
 class Witness(Protocol):

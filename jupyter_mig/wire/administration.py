@@ -83,12 +83,13 @@ class OrphanView(msgspec.Struct, frozen=True):
     mig_uuid: str
 
 
-class AuditView(msgspec.Struct, frozen=True):
-    """One thing that happened. ``by`` and ``by_uid`` are who did it, if not the owner."""
+class Entry(msgspec.Struct, frozen=True):
+    """One thing that happened, at a Unix time in seconds. ``by_uid`` is who did it, if not the user
+    ``uid`` whose lease it is; None: nobody did.
+    """
 
     at: float
     what: str
-    user: str = ""
     uid: int | None = None
     lease: str = ""
     size: str = ""
@@ -96,15 +97,20 @@ class AuditView(msgspec.Struct, frozen=True):
     mig_uuid: str = ""
     gpu_uuid: str = ""
     reason: str = ""
-    by: str = ""
     by_uid: int | None = None
 
 
-class IntervalView(msgspec.Struct, frozen=True):
-    """A slice that was a lease's from ``since`` to ``until``; None: it still is."""
+class AuditView(Entry, frozen=True, kw_only=True):
+    """An entry with the names of users; ``by`` is that of ``by_uid``."""
+
+    user: str = ""
+    by: str = ""
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """A slice that was a lease's from ``since`` to ``until``, in Unix time; None: it still is."""
 
     lease: str
-    user: str
     uid: int
     size: str
     mig_uuid: str
@@ -112,3 +118,9 @@ class IntervalView(msgspec.Struct, frozen=True):
     since: float
     until: float | None
     reason: str | None
+
+
+class IntervalView(Interval, frozen=True, kw_only=True):
+    """An interval with the user's name."""
+
+    user: str

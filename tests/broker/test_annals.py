@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_mig.broker.annals import Annals, Entry, Interval
+from jupyter_mig.broker.annals import Annals
 from jupyter_mig.broker.forgetting import DAY_SECONDS, keep_short
 from jupyter_mig.broker.witness import Chronicler
 from jupyter_mig.core import events
 from jupyter_mig.core.leases import Lease, LeaseState
+from jupyter_mig.wire.administration import Entry, Interval
 from tests import disks
 from tests.broker.households import Household, ask, changed_to, emptied, household
 

@@ -34,7 +34,7 @@ LEASES = [
 
 
 def _past(user: str, until: float | None, reason: str, uid: int = 1000) -> IntervalView:
-    return IntervalView("l", user, uid, "2g.10gb", "MIG-1", "GPU-1", 1e9, until, reason)
+    return IntervalView("l", uid, "2g.10gb", "MIG-1", "GPU-1", 1e9, until, reason, user=user)
 
 
 PAST = [
