@@ -53,12 +53,17 @@ class MortalProvisioner(LocalProvisioner):
         that once, that it lives: it would tell people that it starts it again.
         """
         status = await super().poll()
-        is_over = status is not None and self.has_process and not self.parent.shutting_down
-        if is_over and self.lease is not None:
+        if status is not None and self.lease is not None and self._starts_by_itself():
             why = await self._why_taken(self.lease.lease_id)
-            if why is not None and self._give_up(why):
+            if why is not None and self.taken is None:
+                self._give_up(why)
                 return None
         return status
+
+    def _starts_by_itself(self) -> bool:
+        """Whether Jupyter starts the kernel again, if it is dead."""
+        wanted = self.has_process and not getattr(self.parent, "shutting_down", True)
+        return wanted and getattr(self.parent, "_restarter", None) is not None
 
     async def _why_taken(self, lease_id: str) -> ErrorBody | None:
         """None: it was not taken, or nobody knows."""
@@ -68,18 +73,13 @@ class MortalProvisioner(LocalProvisioner):
             return None
         return lease.refusal if lease.end_reason in _TAKEN else None
 
-    def _give_up(self, why: ErrorBody) -> bool:
-        """Have Jupyter give the kernel up, as after five deaths in a row. False: that was done, or
-        nobody would start it again anyway.
-        """
-        restarter = getattr(self.parent, "_restarter", None)
-        if restarter is None or self.taken is not None:
-            return False
+    def _give_up(self, why: ErrorBody) -> None:
+        """Have Jupyter give the kernel up, as after five deaths in a row."""
         self.taken = why
         self.log.warning("Kernel %s is not started again: %s", self.kernel_id, why.message)
         self.parent.stop_restarter()
-        restarter._fire_callbacks("dead")  # noqa: SLF001 - there is no public way
-        return True
+        # There is no public way to say so.
+        self.parent._restarter._fire_callbacks("dead")  # noqa: SLF001
 
     async def _release(self) -> None:
         lease, self.lease = self.lease, None
