@@ -56,6 +56,17 @@ class Renderer extends MenuSvg.Renderer {
     super();
   }
 
+  /** Stock menus let the focus go to their separators, and call them nothing. */
+  override renderItem(data: Menu.IRenderData): VirtualElement {
+    const item = super.renderItem(data);
+    if (data.item.type !== 'separator') {
+      return item;
+    }
+    const className = this.createItemClass(data);
+    const dataset = this.createItemDataset(data);
+    return h.li({ className, dataset, role: 'separator' }, ...item.children);
+  }
+
   override formatLabel(data: Menu.IRenderData): (VirtualElement | string)[] {
     const row = this._rows.get(data.item.command);
     if (row === undefined) {

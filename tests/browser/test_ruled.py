@@ -8,13 +8,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, ViewportSize, expect
 
 from tests.broker.system.shared_node import lacking
 from tests.browser.lab import Lab, lab
 from tests.server.ruled import RuledHome, ruled_home
 
 RULE = {"who": ["*"], "sizes": ["1g.5gb", "2g.10gb"], "slices": 1, "lifetime_seconds": 500}
+WIDE: ViewportSize = {"width": 1600, "height": 1000}
+"""In a narrow toolbar the button may be put away."""
+
 OFTEN = ("--MIGNews.watch_seconds=0.2", "--KernelRestarter.time_to_dead=0.2")
 
 
@@ -52,6 +55,7 @@ async def test_what_a_rule_allows(user: RuledHome) -> None:
     """
     _install(user, "3g.20gb")
     async with lab(user, *OFTEN) as page:
+        await page.page.set_viewport_size(WIDE)
         await expect(page.card("2g.10gb")).to_be_visible()
         await expect(page.card("7g.40gb")).to_have_count(0)
         await page.open_notebook("train.ipynb", "1g.5gb")
@@ -87,6 +91,7 @@ async def test_who_holds_all_he_may(user: RuledHome) -> None:
     again until he asks for it, and why is said. Then the one that waits has its own.
     """
     async with lab(user, *OFTEN) as page:
+        await page.page.set_viewport_size(WIDE)
         await page.open_notebook("train.ipynb", "1g.5gb")
         await page.is_idle()
         (lease,) = await user.leases()
