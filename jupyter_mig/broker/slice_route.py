@@ -42,16 +42,19 @@ class SliceRoute(ReadingsRoute):
         place = self.service.state.place_of(lease)
         slices = {one.instance_id: one for one in readings.slices}
         gpus = {one.gpu_uuid: one for one in readings.gpus}
+        view = self.views().lease(lease)
         return SliceNowView(
             lease_id=lease.lease_id,
             state=lease.state.value,
             size=lease.size,
-            slice=self.views().lease(lease).slice,
+            slice=view.slice,
             readings=slices.get(place.instance_id) if place else None,
             gpu=gpus.get(place.spec.gpu_uuid) if place else None,
             simulated=readings.simulated,
             age_seconds=readings.age_seconds,
             points=self.gauges.history(lease.lease_id),
+            rule=view.rule,
+            ends_in_seconds=view.ends_in_seconds,
         )
 
     def _opened(self) -> Lease:

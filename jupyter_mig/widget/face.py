@@ -21,6 +21,9 @@ UTILIZATION_STEP = 1.0
 NEARLY_FULL = 0.9
 """From here on memory is marked. CUDA's own context takes hundreds of MiB that nobody plans for."""
 
+ENDING_MINUTES = (10, 2)
+"""So long before a rule ends the slice that is said. (Minute by minute would be news for ever.)"""
+
 _UTILIZATION = {"sm": "SM", "graphics": "Graphics", "tensor": "Tensor", "dram": "DRAM"}
 
 
@@ -84,6 +87,7 @@ class Portrait:
     def _notes(self, sight: Sight) -> tuple[str, ...]:
         instead = self._mine.instead_of
         notes = [f"Asked for {instead}, which this node lacks."] if instead else []
+        notes += _ending(sight.seen) if sight.trouble is None else ()
         if sight.trouble is not None:
             notes.append(sight.trouble.message)
             if isinstance(sight.trouble, BrokerUnreachable) and sight.seen is not None:
@@ -148,3 +152,12 @@ class Portrait:
         if shown is None or abs(value - shown) >= step:
             shown = self._shown[name] = round(value / step) * step
         return shown
+
+
+def _ending(seen: SliceNowView | None) -> tuple[str, ...]:
+    """That a rule ends the slice soon."""
+    left = seen.ends_in_seconds if seen is not None else None
+    near = [minutes for minutes in ENDING_MINUTES if left is not None and left <= minutes * 60]
+    if seen is None or not near:
+        return ()
+    return (f"The slice ends in less than {near[-1]} minutes, by {seen.rule}: save what you need.",)

@@ -330,7 +330,7 @@ class SliceNowView(msgspec.Struct, frozen=True):
 
     ``readings`` and ``gpu`` (which all slices of that GPU share) were taken ``age_seconds`` ago;
     None: there is nothing to read yet, or any more. ``points`` are the last minutes, the oldest
-    first.
+    first. ``rule`` and ``ends_in_seconds`` are as in :class:`LeaseView`.
     """
 
     lease_id: str
@@ -342,6 +342,8 @@ class SliceNowView(msgspec.Struct, frozen=True):
     simulated: bool = False
     age_seconds: float = 0.0
     points: tuple[HistoryPoint, ...] = ()
+    rule: str = ""
+    ends_in_seconds: float | None = None
 
 
 class PlanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -71,6 +71,19 @@ def test_what_cannot_be_measured_says_why() -> None:
     assert "nothing was read yet" in line(face(Sight(none)))
 
 
+def test_the_end_by_a_rule_is_said_in_two_steps() -> None:
+    """Ten minutes before, and two; not what nobody can do anything about yet."""
+    notes = [
+        face(Sight(seen(rule="rule 1 (*)", ends_in_seconds=left))).notes
+        for left in (700.0, 599.0, 61.0)
+    ]
+    assert notes[0] == ()
+    assert notes[1] == (
+        "The slice ends in less than 10 minutes, by rule 1 (*): save what you need.",
+    )
+    assert "less than 2 minutes" in notes[2][0]
+
+
 def test_nearly_full_is_said_in_words_too() -> None:
     """Colour is never the only sign."""
     full = face(Sight(seen(used_gib=9.3)))
