@@ -184,12 +184,16 @@ async def test_killed_it_leaves_what_runs_and_takes_back_what_waits(
         async def leases(*wanted: str) -> bool:
             return sorted(one.state for one in await client.leases()) == sorted(wanted)
 
+        async def jobs_run() -> bool:
+            pids = [one.kernel_pid for one in await client.leases() if one.kernel_pid]
+            return [of_process(pid, "cmdline") for pid in pids] == ["tail\0-f\0/dev/null\0"] * 2
+
         await until(lambda: leases("bound", "bound", "waiting"))
+        await until(jobs_run)  # bound, a job still waits to be let go
         process.kill()
         await until(lambda: leases("bound", "bound"))
         for lease in await client.leases():
             assert lease.kernel_pid
-            assert of_process(lease.kernel_pid, "cmdline") == "tail\0-f\0/dev/null\0"
             gone(lease.kernel_pid, signal.SIGKILL)
 
 
