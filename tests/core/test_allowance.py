@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_mig.core import actions, events
@@ -41,6 +41,7 @@ def stories(draw: st.DrawFn) -> Story:
     return story
 
 
+@settings(deadline=None)
 @given(stories(), limits, st.sampled_from(NAMES))
 def test_what_is_shown_comes_true(story: Story, limit: Limits, size: str) -> None:
     """So many of a size as are free can be had; one more is refused, for the reason shown."""
@@ -57,6 +58,7 @@ def test_what_is_shown_comes_true(story: Story, limit: Limits, size: str) -> Non
         assert (reason is EndReason.OVER_QUOTA) == told.over_quota
 
 
+@settings(deadline=None)
 @given(stories(), limits, st.sampled_from(NAMES), st.integers(0, 3))
 def test_changes_of_size_within_limits(story: Story, limit: Limits, size: str, which: int) -> None:
     """A lease in place of which a size may be had is refused another for want of room alone."""
