@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, ViewportSize, expect
 
-from tests.broker.system.shared_node import lacking
 from tests.browser.lab import Lab, lab
-from tests.server.ruled import RuledHome, ruled_home
+from tests.server.ruled import QUICK, RuledHome, ruled_user
 
-RULE = {"who": ["*"], "sizes": ["1g.5gb", "2g.10gb"], "slices": 1, "lifetime_seconds": 500}
 WIDE: ViewportSize = {"width": 1600, "height": 1000}
 """In a narrow toolbar the button may be put away."""
 
-OFTEN = ("--MIGNews.watch_seconds=0.2", "--KernelRestarter.time_to_dead=0.2")
 
-
-@pytest_asyncio.fixture
-async def user() -> AsyncIterator[RuledHome]:
-    """One whom the rule means."""
-    if lacking():
-        pytest.skip(lacking())
-    async with ruled_home(RULE) as one:
-        yield one
+user = pytest_asyncio.fixture(ruled_user)
 
 
 def _toast(page: Lab, text: str) -> Locator:
@@ -54,7 +42,7 @@ async def test_what_a_rule_allows(user: RuledHome) -> None:
     kernel of another time asks for it, and refused by name of the rule.
     """
     _install(user, "3g.20gb")
-    async with lab(user, *OFTEN) as page:
+    async with lab(user, *QUICK) as page:
         await page.page.set_viewport_size(WIDE)
         await expect(page.card("2g.10gb")).to_be_visible()
         await expect(page.card("7g.40gb")).to_have_count(0)
@@ -90,7 +78,7 @@ async def test_who_holds_all_he_may(user: RuledHome) -> None:
     """Waits, and is told that it is for himself; a slice that an administrator takes is not his
     again until he asks for it, and why is said. Then the one that waits has its own.
     """
-    async with lab(user, *OFTEN) as page:
+    async with lab(user, *QUICK) as page:
         await page.page.set_viewport_size(WIDE)
         await page.open_notebook("train.ipynb", "1g.5gb")
         await page.is_idle()

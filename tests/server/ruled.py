@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from jupyter_mig.client import Client, Settings
-from tests.broker.system.shared_node import SharedNode, shared_node
+from tests.broker.system.shared_node import SharedNode, lacking, shared_node
 from tests.server.servers import Home, until
+
+RULE = {"who": ["*"], "sizes": ["1g.5gb", "2g.10gb"], "slices": 1, "lifetime_seconds": 500}
+QUICK = ("--MIGNews.watch_seconds=0.2", "--KernelRestarter.time_to_dead=0.2")
 
 
 class RuledHome(Home):
@@ -36,10 +40,11 @@ class RuledHome(Home):
         assert done.returncode == 0, done.stderr
 
 
-@asynccontextmanager
-async def ruled_home(*rules: object, **settings: object) -> AsyncIterator[RuledHome]:
-    """Such a node, its broker started, and the user; both gone afterwards."""
-    with shared_node(policy=list(rules), **settings) as node:
+async def ruled_user() -> AsyncIterator[RuledHome]:
+    """One whom :data:`RULE` means, on a node whose broker runs; a fixture."""
+    if lacking():
+        pytest.skip(lacking())
+    with shared_node(policy=[RULE]) as node:
         node.start()
         user = RuledHome(Path(tempfile.mkdtemp(prefix="mig-")), node)
         try:

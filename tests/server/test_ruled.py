@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
 import pytest_asyncio
 
-from tests.broker.system.shared_node import lacking
 from tests.server.listeners import Listener, listening
-from tests.server.ruled import RuledHome, ruled_home
+from tests.server.ruled import QUICK, RuledHome, ruled_user
 from tests.server.servers import serving
 
-RULE = {"who": ["*"], "sizes": ["1g.5gb", "2g.10gb"], "slices": 1, "lifetime_seconds": 500}
-QUICK = ("--MIGNews.watch_seconds=0.2", "--KernelRestarter.time_to_dead=0.2")
-
-
-@pytest_asyncio.fixture
-async def user() -> AsyncIterator[RuledHome]:
-    """One whom the rule means."""
-    if lacking():
-        pytest.skip(lacking())
-    async with ruled_home(RULE) as one:
-        yield one
+user = pytest_asyncio.fixture(ruled_user)
 
 
 SMALL = "python3-mig-1g.5gb"
