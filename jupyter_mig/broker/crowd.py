@@ -31,7 +31,8 @@ class Pace:
         """
         now = self._clock()
         self._forget_old(now)
-        earliest = max(self._paid_until.get(uid, 0.0), now - self._ahead_seconds)
+        unpaid = now - self._ahead_seconds  # which is below 0 soon after the machine has started
+        earliest = max(self._paid_until.get(uid, unpaid), unpaid)
         due = earliest + count * self._seconds_each
         if due - now > _LONGEST_SECONDS:
             raise errors.TooMany(

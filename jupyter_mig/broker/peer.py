@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import socket
 import struct
-import time
 from typing import NamedTuple
 
 from jupyter_mig.broker import processes
@@ -41,4 +40,4 @@ def peer_of(connection: socket.socket) -> Peer:
     """The process at the other end of a Unix socket that connected just now."""
     said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     pid, uid, gid = _UCRED.unpack(said)
-    return Peer(pid, uid, gid, time.clock_gettime(time.CLOCK_BOOTTIME))
+    return Peer(pid, uid, gid, processes.boottime())

@@ -50,12 +50,7 @@ def _real_uid(status: str) -> int:
 
 def is_contained(pid: int) -> bool:
     """Whether a process has a pid namespace below ours; also if that cannot be told any more."""
-    try:
-        status = (PROC / str(pid) / "status").read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    pids = next((line for line in status.splitlines() if line.startswith("NSpid:")), "")
-    return len(pids.split()) != 2
+    return _pids_of(pid) != 1
 
 
 def counts_otherwise(pid: int) -> bool:
@@ -63,12 +58,17 @@ def counts_otherwise(pid: int) -> bool:
 
     Not where the kernel knows no such namespaces, or the process is gone.
     """
+    return _pids_of(pid) > 1
+
+
+def _pids_of(pid: int) -> int:
+    """How many pids a process has, one for each namespace from ours down; 0 if nobody can say."""
     try:
         status = (PROC / str(pid) / "status").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    pids = next((line for line in status.splitlines() if line.startswith("NSpid:")), "")
-    return len(pids.split()) > 2
+        return 0
+    told = next((line for line in status.splitlines() if line.startswith("NSpid:")), "NSpid:")
+    return len(told.split()) - 1
 
 
 def variable(pid: int, name: str) -> str | None:

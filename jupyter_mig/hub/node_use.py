@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from jupyter_mig.hub.culling import Use
-from jupyter_mig.hub.shared import Shared
 
 if TYPE_CHECKING:
+    from jupyter_mig.client.shared import Shared
     from jupyter_mig.wire.administration import UseView
 
 REMEMBER_SECONDS = 10.0
@@ -25,12 +25,12 @@ class NodeUse:
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
-        self._uses: Shared[tuple[UseView, ...]] = Shared(self._ask, REMEMBER_SECONDS)
+        self._uses: Shared[tuple[UseView, ...]] | None = None
         self._name_of: Callable[[str], str] = str
 
     async def __call__(self, name: str) -> list[Use]:
         """What is known of each of his slices."""
-        uses = await self._uses()
+        uses = await self._shared().now()
         called = self._name_of(name)
         return [
             Use(each.held_seconds, each.utilization, each.processes)
@@ -38,8 +38,15 @@ class NodeUse:
             if each.user == called != ""
         ]
 
-    async def _ask(self) -> tuple[UseView, ...]:
+    def _shared(self) -> Shared[tuple[UseView, ...]]:
         # Not before it is needed: jupyterhub_config.py is read in places without a broker.
+        from jupyter_mig.client.shared import Shared
+
+        if self._uses is None:
+            self._uses = Shared(self._ask, REMEMBER_SECONDS)
+        return self._uses
+
+    async def _ask(self) -> tuple[UseView, ...]:
         from jupyter_mig.client.administrator import Administrator
         from jupyter_mig.client.settings import Settings
 

@@ -20,9 +20,9 @@ from tornado.web import Application, RequestHandler, authenticated
 from jupyter_mig import errors
 from jupyter_mig.client.administrator import Administrator
 from jupyter_mig.client.settings import Settings
+from jupyter_mig.client.shared import Shared
 from jupyter_mig.hub import picture
 from jupyter_mig.hub.picture import Picture, Reader
-from jupyter_mig.hub.shared import Shared
 
 PAST_SECONDS = 7 * 24 * 3600.0
 """How far back the page looks."""
@@ -85,7 +85,7 @@ def application(prefix: str, settings: Settings) -> Application:
     name_of = settings.system.name_of if settings.system is not None else str
     return Application(
         [
-            (prefix, SlicesPage, {"look": shared, "name_of": name_of}),
+            (prefix, SlicesPage, {"look": shared.now, "name_of": name_of}),
             (f"{prefix}oauth_callback", HubOAuthCallbackHandler),
         ],
         cookie_secret=os.urandom(32),

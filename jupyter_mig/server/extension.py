@@ -16,11 +16,12 @@ from tornado.log import app_log
 from traitlets.config import Config
 
 from jupyter_mig.client import Client, Settings
+from jupyter_mig.client.shared import Shared
 from jupyter_mig.kernels.picker import MIGPicker
 from jupyter_mig.server.handlers import HANDLERS, HISTORY, OVERVIEW, SETTING, SWITCHES
 from jupyter_mig.server.logging import RefusalsInOneLine
 from jupyter_mig.server.newsroom import MIGNews
-from jupyter_mig.server.overview import MIGOverview, Shared
+from jupyter_mig.server.overview import FRESH_SECONDS, MIGOverview
 from jupyter_mig.server.sizes import MIGSizes
 from jupyter_mig.server.starts import MIGStarts
 from jupyter_mig.server.switches import MIGSwitches
@@ -58,7 +59,7 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
     web_app: Any = serverapp.web_app
     web_app.settings[SETTING] = starts
     web_app.settings[OVERVIEW] = overview
-    web_app.settings[HISTORY] = Shared(client.history)
+    web_app.settings[HISTORY] = Shared(client.history, FRESH_SECONDS)
     web_app.settings[SWITCHES] = MIGSwitches(parent=serverapp, client=client, starts=starts)
     base = url_path_join(serverapp.base_url, "jupyter-mig")
     web_app.add_handlers(".*$", [(url_path_join(base, route), each) for route, each in HANDLERS])

@@ -10,8 +10,9 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
+from jupyter_mig.client.shared import Shared
 from jupyter_mig.errors import JupyterMigError
-from jupyter_mig.server.overview import MIGOverview, Shared
+from jupyter_mig.server.overview import MIGOverview
 from jupyter_mig.server.starts import MIGStarts
 from jupyter_mig.server.switches import MIGSwitches, SwitchFailed
 from jupyter_mig.server.targets import SizeRequest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest_asyncio
@@ -10,6 +9,7 @@ from playwright.async_api import Locator, ViewportSize, expect
 
 from tests.browser.lab import Lab, lab
 from tests.server.ruled import QUICK, RuledHome, ruled_user
+from tests.server.servers import keep_old_spec
 
 WIDE: ViewportSize = {"width": 1600, "height": 1000}
 """In a narrow toolbar the button may be put away."""
@@ -22,26 +22,11 @@ def _toast(page: Lab, text: str) -> Locator:
     return page.page.locator(".Toastify__toast", has_text=text)
 
 
-def _install(user: RuledHome, size: str) -> None:
-    """A kernelspec of that size which the server does not offer by itself: an older one's."""
-    directory = user.directory / "data" / "kernels" / f"python3-mig-{size}"
-    directory.mkdir(parents=True)
-    mark = {"profile": size, "base": "python3", "memory_bytes": 20 << 30}
-    stanza = {"provisioner_name": "mig-provisioner", "config": {"size": size}}
-    document = {
-        "argv": ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-        "display_name": f"Python 3 ({size})",
-        "language": "python",
-        "metadata": {"jupyter_mig": mark, "kernel_provisioner": stanza},
-    }
-    (directory / "kernel.json").write_text(json.dumps(document))
-
-
 async def test_what_a_rule_allows(user: RuledHome) -> None:
     """Only that is offered; until when it is had is said; what it never allows is marked where a
     kernel of another time asks for it, and refused by name of the rule.
     """
-    _install(user, "3g.20gb")
+    keep_old_spec(user.directory / "data" / "kernels", "3g.20gb")
     async with lab(user, *QUICK) as page:
         await page.page.set_viewport_size(WIDE)
         await expect(page.card("2g.10gb")).to_be_visible()

@@ -24,7 +24,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from tests.broker.system.shared_node import SERVICE, SharedNode, interpreter, shared_node
-from tests.server.servers import Reply, execute, until
+from tests.server.servers import Reply, execute, keep_old_spec, until
 
 ADMIN = "boss"
 """An administrator of the Hub, who is no user of the node."""
@@ -212,14 +212,19 @@ class User:
 
     async def start(self, kernel: str, notebook: str) -> str:
         """Open a notebook; its kernel's id."""
-        await until(lambda: self._offers(kernel), f"for {kernel} in the picker of {self.name}")
+        await until(lambda: self.offers(kernel), f"for {kernel} in the picker of {self.name}")
         body = {"path": notebook, "name": notebook, "type": "notebook", "kernel": {"name": kernel}}
         reply = await self.ask("POST", "api/sessions", body)
         assert reply.status == 201, reply
         return str(reply.body["kernel"]["id"])
 
-    async def _offers(self, kernel: str) -> bool:
+    async def offers(self, kernel: str) -> bool:
+        """Whether it is in his picker."""
         return kernel in (await self.ask("GET", "api/kernelspecs")).body["kernelspecs"]
+
+    def keep_old_spec(self, size: str) -> None:
+        """Have a kernelspec of his own of a size that his server does not offer."""
+        keep_old_spec(Path(pwd.getpwuid(self.uid).pw_dir) / ".local/share/jupyter/kernels", size)
 
     async def run(self, kernel_id: str, code: str) -> str:
         """Execute code in a kernel of his; what it printed."""

@@ -39,7 +39,8 @@ async def _model(user: User, kernel_id: str) -> dict[str, Any]:
 
 async def test_who_is_over_quota_waits_and_delays_nobody() -> None:
     """A second kernel waits though there is room, another user's starts; when the first ends it is
-    the second one's turn. A size that no rule allows is refused, and the kernel says why. Whom a
+    the second one's turn. A size that no rule allows is not offered; asked for by an
+    old kernelspec it is refused, and the kernel says why. Whom a
     rule means, the Hub tells: its groups are asked for with the broker's own token.
     """
     async with hub(2, policy=RULES) as one:
@@ -53,6 +54,8 @@ async def test_who_is_over_quota_waits_and_delays_nobody() -> None:
         await _becomes(bob, bobs, "bound")
         assert await _state(alice, second) == "waiting"
 
+        assert not await bob.offers(LARGE)
+        bob.keep_old_spec("3g.20gb")
         refused = await bob.start(LARGE, "d.ipynb")
 
         async def is_dead() -> bool:

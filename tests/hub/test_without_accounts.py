@@ -54,6 +54,8 @@ async def test_what_is_theirs() -> None:
         kernels = {alice: await alice.start(SMALL, "hers.ipynb")}
         kernels[bob] = await bob.start(LARGE, "his.ipynb")
         slices = {user: await _bound(user, kernel) for user, kernel in kernels.items()}
+        assert not await alice.offers(LARGE)
+        alice.keep_old_spec("3g.20gb")
         refused = await alice.start(LARGE, "more.ipynb")
 
         async def is_dead() -> bool:

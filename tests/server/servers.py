@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -44,6 +44,35 @@ class Reply(NamedTuple):
     def message(self) -> str:
         """What a front end shows of an error."""
         return str(self.body["message"])
+
+
+_PYTHON = (sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}")
+
+
+def keep_old_spec(kernels: Path, size: str) -> None:
+    """A kernelspec of that size which the server does not offer by itself: an older one's."""
+    mark = {"profile": size, "base": "python3", "memory_bytes": 20 << 30}
+    _write_spec(kernels / f"python3-mig-{size}", size, {"jupyter_mig": mark})
+
+
+def _write_spec(
+    directory: Path,
+    size: str,
+    metadata: dict[str, Any] | None = None,
+    *,
+    argv: Sequence[str] = _PYTHON,
+    env: Mapping[str, str] | None = None,
+) -> None:
+    directory.mkdir(parents=True)
+    stanza = {"provisioner_name": "mig-provisioner", "config": {"size": size}}
+    document = {
+        "argv": argv,
+        "display_name": directory.name,
+        "language": "python",
+        "env": env or {},
+        "metadata": {**(metadata or {}), "kernel_provisioner": stanza},
+    }
+    (directory / "kernel.json").write_text(json.dumps(document))
 
 
 async def until(what: Callable[[], Awaitable[Thing | None]], why: str) -> Thing:
@@ -142,18 +171,7 @@ class Home:
 
     def kernelspec(self, name: str, size: str, *argv: str, **env: str) -> None:
         """Install a kernelspec of our own for that size."""
-        directory = self.directory / "data" / "kernels" / name
-        directory.mkdir(parents=True)
-        stanza = {"provisioner_name": "mig-provisioner", "config": {"size": size}}
-        python = (sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}")
-        document = {
-            "argv": argv or python,
-            "display_name": name,
-            "language": "python",
-            "env": env,
-            "metadata": {"kernel_provisioner": stanza},
-        }
-        (directory / "kernel.json").write_text(json.dumps(document))
+        _write_spec(self.directory / "data" / "kernels" / name, size, argv=argv or _PYTHON, env=env)
 
     async def removed(self) -> bool:
         """Remove all files; False if a kernel that is ending made one meanwhile."""

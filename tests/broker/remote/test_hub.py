@@ -9,21 +9,11 @@ import pytest
 from jupyter_mig import errors
 from jupyter_mig.broker.remote import hub as module
 from jupyter_mig.broker.remote.hub import Hub, HubUser
+from tests.broker.clocks import Clock
 from tests.broker.remote.hubs import MEANT_FOR_US, SmallHub, small_hub, user
 
 NO_GROUPS = {"kind": "user", "name": "a", "scopes": [MEANT_FOR_US]}
 ALICE = HubUser("alice", frozenset({"students"}))
-
-
-class Clock:
-    """Time, as the test says."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        """Seconds."""
-        return self.now
 
 
 @pytest.fixture

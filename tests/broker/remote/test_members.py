@@ -13,21 +13,11 @@ from jupyter_mig.broker.remote import members as module
 from jupyter_mig.broker.remote.hub import Hub, HubUser
 from jupyter_mig.broker.remote.members import Asking, Members
 from jupyter_mig.broker.remote.owners import NumberedUsers, UnixUsers
+from tests.broker.clocks import Clock
 from tests.broker.remote.hubs import OURS, SmallHub, small_hub
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 NOBODY = pwd.getpwnam("nobody").pw_uid
-
-
-class Clock:
-    """Time, as the test says."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        """Seconds."""
-        return self.now
 
 
 @pytest.fixture

@@ -6,19 +6,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pwd
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Thread
 
-from tests.broker.system.shared_node import PATIENCE_SECONDS, SERVICE, SharedNode
+from tests.broker.system.shared_node import PATIENCE_SECONDS, SharedNode, standing
 
 _EXECUTE = """
 import os, sys
@@ -120,17 +117,6 @@ class ManagedNode(SharedNode):
         self.said_to_manager.append(message)
 
 
-@contextmanager
-def managed_node(**settings: object) -> Iterator[ManagedNode]:
+def managed_node(**settings: object) -> AbstractContextManager[ManagedNode]:
     """A node whose broker is not started yet; ended and removed afterwards."""
-    directory = Path(tempfile.mkdtemp(prefix="mig-", dir="/tmp"))
-    directory.chmod(0o755)
-    pwd.getpwnam(SERVICE)
-    node = ManagedNode(directory, **settings)
-    try:
-        yield node
-    finally:
-        if node.running:
-            node.stop()
-        node.close()
-        shutil.rmtree(directory)
+    return standing(ManagedNode, **settings)

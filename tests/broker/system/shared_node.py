@@ -15,10 +15,10 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jupyter_mig.nvml.driver import open_driver
 
@@ -105,6 +105,9 @@ class SharedNode:
         self._broker = None
         return status
 
+    def close(self) -> None:
+        """Let go of what is not the broker's."""
+
     @property
     def running(self) -> bool:
         """Whether its first process lives."""
@@ -148,24 +151,33 @@ class SharedNode:
         }
 
 
+Node = TypeVar("Node", bound=SharedNode)
+
+
 def _listens(path: Path) -> bool:
     """Whether somebody would hear a knock: a socket is there before that."""
     with socket.socket(socket.AF_UNIX) as knock:
         return knock.connect_ex(str(path)) == 0
 
 
-@contextmanager
-def shared_node(**settings: object) -> Iterator[SharedNode]:
+def shared_node(**settings: object) -> AbstractContextManager[SharedNode]:
     """A node whose broker is not started yet; ended and removed afterwards."""
+    return standing(SharedNode, **settings)
+
+
+@contextmanager
+def standing(kind: Callable[..., Node], **settings: object) -> Iterator[Node]:
+    """A node of some kind, in a directory of its own."""
     directory = Path(tempfile.mkdtemp(prefix="mig-", dir="/tmp"))
     directory.chmod(0o755)
     pwd.getpwnam(SERVICE)
-    node = SharedNode(directory, **settings)
+    node = kind(directory, **settings)
     try:
         yield node
     finally:
         if node.running:
             node.stop()
+        node.close()
         shutil.rmtree(directory)
 
 
