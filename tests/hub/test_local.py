@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import os
 import shutil
@@ -103,3 +104,5 @@ async def test_a_server_by_sudo(tmp_path: Path) -> None:
             assert (tmp_path / "told").read_text().strip() == ELSEWHERE
         finally:
             await spawner.stop(now=True)
+    # It reads on what they complain of, until all of them have ended.
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
