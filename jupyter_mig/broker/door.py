@@ -32,6 +32,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 from tornado.http1connection import HTTP1ServerConnection
@@ -222,33 +223,42 @@ class Door:
         """Listen on TCP, too, for users of a JupyterHub."""
         self._remote = self._serving(listening.audience, listening.tls)
         self._remote.strangers = listening.audience.strangers
-        try:
-            sockets = bind_sockets(listening.port, listening.host, backlog=BACKLOG)
-        except OSError as error:
-            raise errors.BadPlace(
-                f"The broker cannot listen on TCP: {error.strerror}.",
-                situation=f"MIGBroker.listen is {listening.host}:{listening.port}.",
-            ) from error
-        self._remote.add_sockets(sockets)
+        if listening.door is None:
+            self._remote.add_sockets(_bound(listening))
+        else:
+            listening.door.setblocking(False)  # noqa: FBT003 - the standard library's
+            self._remote.add_socket(listening.door)
 
     async def close(self) -> None:
         """Accept nobody any more and, once those who came are answered, hang up on everybody."""
         servers = [server for server in (self._server, self._remote) if server is not None]
         for server in servers:
             server.stop()
-        await self._answer_all()
+        await self._answer_all(servers)
         await self._gauges.stop()
         for server in servers:
             await server.close_all_connections()
 
-    async def _answer_all(self) -> None:
+    async def _answer_all(self, servers: Sequence[_Server]) -> None:
         """Return when only answers are left that wait for news, or after a moment: somebody may
         keep a connection for later.
         """
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self._service.settings.last_answers
-        while self.open_connections > self._service.held_back and loop.time() < give_up_at:  # noqa: ASYNC110 - no event for both
+        while loop.time() < give_up_at:
+            if sum(each.open_connections for each in servers) <= self._service.held_back:
+                return
             await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _bound(listening: Listening) -> list[socket.socket]:
+    try:
+        return bind_sockets(listening.port, listening.host, backlog=BACKLOG)
+    except OSError as error:
+        raise errors.BadPlace(
+            f"The broker cannot listen on TCP: {error.strerror}.",
+            situation=f"MIGBroker.listen is {listening.host}:{listening.port}.",
+        ) from error
 
 
 def _log_request(handler: RequestHandler) -> None:

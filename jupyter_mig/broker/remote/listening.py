@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 import ssl
 
 import msgspec
@@ -14,12 +15,15 @@ _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class Listening(msgspec.Struct, frozen=True):
-    """An address, TLS unless it is loopback, and the audience."""
+    """An address, TLS unless it is loopback, and the audience. ``door`` is what listens there
+    already, for whoever made it.
+    """
 
     host: str
     port: int
     audience: HubUsers
     tls: ssl.SSLContext | None = None
+    door: socket.socket | None = None
 
 
 def parse(address: str) -> tuple[str, int]:

@@ -9,6 +9,7 @@ import json
 import os
 import pwd
 from pathlib import Path
+from threading import Lock
 
 from jupyter_mig import errors
 
@@ -52,18 +53,23 @@ class UnixUsers:
 
 
 class NumberedUsers:
-    """Users of the Hub have no accounts here: each gets a number, which is kept in ``file``."""
+    """Users of the Hub have no accounts here: each gets a number, which is kept in ``file``.
+
+    For any number of threads.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._lock = Lock()
         self._numbers: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
         self._names = {number: name for name, number in self._numbers.items()}
 
     def owner(self, name: str) -> int:
         """The number; a new one is on disk before it is used."""
-        if name not in self._numbers:
-            self._keep({**self._numbers, name: self._new(name)})
-        return self._numbers[name]
+        with self._lock:
+            if name not in self._numbers:
+                self._keep({**self._numbers, name: self._new(name)})
+            return self._numbers[name]
 
     def hub_name(self, owner: int, account: str) -> str:  # noqa: ARG002 - a user of the node is none of the Hub
         """What the Hub calls that owner; empty: nothing."""

@@ -113,12 +113,12 @@ class SystemBroker(msgspec.Struct, frozen=True):
         os.umask(0o007)
         premises = Premises(Path(own.state_directory), Path(own.socket))
         try:
-            premises.door = manager.door_at(premises.socket)
+            premises.door, remote = manager.doors(premises.socket, own.listen)
             if not premises.enter():
                 raise errors.BadPlace(
                     "Another broker is at work.", situation=f"It uses {own.state_directory}."
                 )
-            asyncio.run(self._serve(premises, end, manager))
+            asyncio.run(self._serve(premises, end, manager, remote))
         except errors.JupyterMigError as error:
             log.error("The broker did not start: %s", error)  # noqa: TRY400 - the message says it all
             return 1
@@ -129,7 +129,11 @@ class SystemBroker(msgspec.Struct, frozen=True):
         return 0
 
     async def _serve(
-        self, premises: Premises, end: socket.socket | None, manager: ServiceManager
+        self,
+        premises: Premises,
+        end: socket.socket | None,
+        manager: ServiceManager,
+        remote: socket.socket | None,
     ) -> None:
         own = self.configuration
         if end is None:
@@ -155,12 +159,14 @@ class SystemBroker(msgspec.Struct, frozen=True):
             own.rules,
             own.settings,
             policy=own.who_may_what(members),
-            remote=remotely.asked_for(own, everybody.crowd, members),
+            remote=remotely.asked_for(own, everybody.crowd, members, remote),
             annals=Annals(premises.directory / meeting.ANNALS),
             supervisor=manager,
             claims=partial(search.claims, self.claimants, partial(concerns_node, own)),
         )
         log.info("The node's broker: socket=%s isolation=%s", own.socket, own.isolation)
+        if premises.door is not None and own.listen and remote is None:
+            log.info("Who comes by TCP is refused during restarts: ListenStream=%s", own.listen)
         await broker.serve(lambda *_: over)
 
     def _to_be_turned_on(self, driver: HardwarePort) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 from jupyter_mig.broker.crowd import Crowd
@@ -29,8 +30,12 @@ def members(own: MIGBroker) -> Members:
     return Members(NumberedUsers(numbers), asking)
 
 
-def asked_for(own: MIGBroker, crowd: Crowd, members: Members) -> Listening | None:
-    """Where to listen and for whom; None: nowhere. On the loop that will serve."""
+def asked_for(
+    own: MIGBroker, crowd: Crowd, members: Members, door: socket.socket | None
+) -> Listening | None:
+    """Where to listen and for whom; None: nowhere. On the loop that will serve. ``door`` is what
+    listens there already.
+    """
     if not own.listen:
         return None
     host, port = listening.parse(own.listen)
@@ -43,4 +48,4 @@ def asked_for(own: MIGBroker, crowd: Crowd, members: Members) -> Listening | Non
         Strangers(crowd),
     )
     secret = listening.tls(own.tls_certificate, own.tls_key) if own.tls_certificate else None
-    return Listening(host, port, audience, secret)
+    return Listening(host, port, audience, secret, door)

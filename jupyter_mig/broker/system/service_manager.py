@@ -11,10 +11,12 @@ import re
 import socket
 from collections.abc import Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
 from jupyter_mig import errors
+from jupyter_mig.broker.remote import listening
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,13 @@ class Descriptor(NamedTuple):
 
     name: str
     number: int
+
+
+class Doors(NamedTuple):
+    """The sockets that listen for the broker already."""
+
+    local: socket.socket | None = None
+    remote: socket.socket | None = None
 
 
 class ServiceManager:
@@ -66,20 +75,24 @@ class ServiceManager:
             os.close(each.number)
         self._descriptors = ()
 
-    def door_at(self, path: Path) -> socket.socket | None:
-        """The socket that listens at ``path``, if any came. Raises BadPlace for another one: users
-        would knock where nobody opens.
+    def doors(self, path: Path, address: str = "") -> Doors:
+        """The sockets that listen at ``path``, and on TCP at ``address`` (``127.0.0.1:8123``, or
+        empty), if any came. What they are called says nothing; where they listen the kernel says.
+        Raises BadPlace for another one: users would knock where nobody opens.
         """
         given = [socket.socket(fileno=one.number) for one in self._descriptors if not _kept(one)]
-        elsewhere = [repr(each.getsockname()) for each in given if not _listens_at(each, path)]
+        local = [each for each in given if _listens_at(each, path)]
+        remote = [each for each in given if address and _listens_on(each, address)]
+        elsewhere = [each.getsockname() for each in given if each not in (*local, *remote)]
         if not elsewhere:
-            return given[0] if given else None
+            return Doors(next(iter(local), None), next(iter(remote), None))
         for each in given:
             each.close()
         raise errors.BadPlace(
             "The broker was given a socket that is not its door.",
-            situation=f"It is {elsewhere[0]}; MIGBroker.socket is {path}.",
-            next_step="Make ListenStream of jupyter-mig.socket and MIGBroker.socket alike.",
+            situation=f"It is {_shown(elsewhere[0])}; MIGBroker.socket is {path},"
+            f" MIGBroker.listen is {address or 'empty'}.",
+            next_step="Make each ListenStream of jupyter-mig.socket one of the two.",
         )
 
     def ready(self) -> None:
@@ -129,9 +142,26 @@ def _kept(descriptor: Descriptor) -> bool:
     return KEPT.fullmatch(descriptor.name) is not None
 
 
-def _listens_at(listening: socket.socket, path: Path) -> bool:
-    return (
-        listening.family == socket.AF_UNIX
-        and bool(listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
-        and listening.getsockname() == str(path)
-    )
+def _listens_at(each: socket.socket, path: Path) -> bool:
+    return _listens(each, socket.AF_UNIX) and each.getsockname() == str(path)
+
+
+def _listens_on(each: socket.socket, address: str) -> bool:
+    if not _listens(each, socket.AF_INET, socket.AF_INET6):
+        return False
+    host, port = each.getsockname()[:2]
+    wanted_host, wanted_port = listening.parse(address)
+    return port == wanted_port and ip_address(host) == ip_address(wanted_host)
+
+
+def _listens(each: socket.socket, *families: socket.AddressFamily) -> bool:
+    accepts = each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    return each.family in families and each.type == socket.SOCK_STREAM and bool(accepts)
+
+
+def _shown(name: object) -> str:
+    """Where a socket is, as ListenStream would say it."""
+    if not isinstance(name, tuple):
+        return str(name)
+    host = f"[{name[0]}]" if ":" in name[0] else name[0]
+    return f"{host}:{name[1]}"

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pwd
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -52,6 +54,22 @@ def test_names_never_share_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(owners, "_COUNT", 8)
     users = NumberedUsers(tmp_path / "numbers.json")
     assert len({users.owner(f"user-{number}") for number in range(8)}) == 8
+
+
+def test_many_new_names_at_once_have_numbers_for_good(tmp_path: Path) -> None:
+    """Each connection asks on a thread of its own, and a Hub that starts brings many."""
+    users = NumberedUsers(tmp_path / "numbers.json")
+    names = [f"user-{number % 12}" for number in range(24)]
+    together = Barrier(len(names))
+
+    def number_of(name: str) -> int:
+        together.wait()
+        return users.owner(name)
+
+    with ThreadPoolExecutor(len(names)) as threads:
+        numbers = [*threads.map(number_of, names)]
+    again = NumberedUsers(tmp_path / "numbers.json")
+    assert [again.hub_name(number, "") for number in numbers] == names
 
 
 @settings(

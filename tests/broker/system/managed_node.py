@@ -37,10 +37,11 @@ class ManagedNode(SharedNode):
         self.said_to_manager: list[str] = []
         self.kept: dict[str, int] = {}
         self.socket.parent.mkdir(mode=0o755)
-        self.listening = socket.socket(socket.AF_UNIX)
-        self.listening.bind(str(self.socket))
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(str(self.socket))
         self.socket.chmod(0o666)
-        self.listening.listen(4096)
+        listening.listen(4096)
+        self.doors = {"door": listening}
         address = directory / "notify"
         self._ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._ear.bind(str(address))
@@ -57,7 +58,8 @@ class ManagedNode(SharedNode):
 
     def launch(self) -> None:
         """Start the broker with the door and all that is kept."""
-        passed = {"door": self.listening.fileno(), **self.kept}
+        doors = {name: each.fileno() for name, each in self.doors.items()}
+        passed = {**doors, **self.kept}
         numbers = [fcntl.fcntl(each, fcntl.F_DUPFD, _ABOVE_ALL) for each in passed.values()]
         environ = {
             **self.environ(),
@@ -96,7 +98,8 @@ class ManagedNode(SharedNode):
         self._ear.shutdown(socket.SHUT_RD)
         self._listener.join()
         self._ear.close()
-        self.listening.close()
+        for door in self.doors.values():
+            door.close()
         while self.kept:
             os.close(self.kept.popitem()[1])
 

@@ -4,6 +4,8 @@ is taken for another.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import re
@@ -11,7 +13,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,11 @@ import pytest
 
 from jupyter_mig.broker.peer import peer_of
 from jupyter_mig.broker.system.service_manager import Descriptor, ServiceManager
+from jupyter_mig.client import Client, Settings
+from jupyter_mig.client.remote import Remote
 from jupyter_mig.errors import BadPlace
+from jupyter_mig.wire.messages import LeaseRequest
+from tests.broker.remote.hubs import small_hub, user
 from tests.broker.system.managed_node import ManagedNode, managed_node
 from tests.broker.system.shared_node import ALICE, BOB, PATIENCE_SECONDS, lacking, shared_node
 from tests.broker.system.test_system_broker import _ended, _held, _leases
@@ -129,6 +136,69 @@ def test_who_comes_in_between_waits_and_is_served(node: ManagedNode) -> None:
     assert (comer.returncode, said) == (0, b"[]\n"), complained
 
 
+async def test_who_comes_by_tcp_is_not_refused_either() -> None:
+    """Three restarts, among users of a Hub who come all the time, each time as if for the first."""
+    async with far_node() as (node, settings):
+        over = asyncio.Event()
+        customers = [asyncio.ensure_future(_come(settings, each, over)) for each in "ab"]
+        try:
+            for _ in range(3):
+                await _looked(settings)  # they are at it meanwhile
+                assert await asyncio.to_thread(node.stop) == 0, node.said()
+                await asyncio.to_thread(node.start)
+        finally:
+            over.set()
+        counts = await asyncio.gather(*customers)
+        assert min(counts) > 0, (counts, node.said())
+
+
+async def test_who_comes_by_tcp_in_between_waits_and_is_served() -> None:
+    """No process of a broker's is there when he knocks; nor was one killed for him."""
+    async with far_node() as (node, settings):
+        await asyncio.to_thread(node.kill)
+        looking = asyncio.ensure_future(_looked(settings))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(node.start)
+        await looking
+
+
+@asynccontextmanager
+async def far_node() -> AsyncIterator[tuple[ManagedNode, Settings]]:
+    """One whose manager keeps the TCP door, too, and what a user of its Hub knows."""
+    if lacking():
+        pytest.skip(lacking())
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as listening:
+        address = "127.0.0.1:{1}".format(*listening.getsockname())
+        async with small_hub() as hub:
+            hub.tokens["alices"] = user("alice")
+            given = {"listen": address, "hub_api_url": hub.url, "hub_users_are_unix_users": False}
+            with managed_node(**given) as node:
+                node.doors["far"] = listening.dup()
+                await asyncio.to_thread(node.start)
+                remote = Remote(f"http://{address}", token="alices")
+                yield node, Settings(driver=node.driver, remote=remote)
+                await asyncio.to_thread(node.stop)
+
+
+async def _come(settings: Settings, name: str, over: asyncio.Event) -> int:
+    """Have slices until it is over; how many."""
+    count = 0
+    while not over.is_set():
+        client = Client(settings)
+        wanted = LeaseRequest(f"{name}-{count}", "1g.5gb", patience_seconds=None)
+        lease = await client.acquire(wanted)
+        assert (await Client(settings).lease(lease.lease_id)).state == "granted"
+        await client.release(lease.lease_id)
+        client.close()
+        count += 1
+    return count
+
+
+async def _looked(settings: Settings) -> None:
+    """Somebody who is new here."""
+    await Client(settings).node()
+
+
 def test_the_kernel_names_the_broker_not_the_manager(node: ManagedNode) -> None:
     """Clients trust the user that the broker runs as; root made the socket."""
     with socket.socket(socket.AF_UNIX) as knock:
@@ -187,16 +257,69 @@ def test_it_has_no_other_door_than_its_own(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(tmp_path / "s"))
         other.listen()
-        number = os.dup(other.fileno())
-        manager = ServiceManager("", [Descriptor("door", number)])
         with pytest.raises(BadPlace, match="not its door"):
-            manager.door_at(tmp_path / "t")
+            manager_of(other).doors(tmp_path / "t")
+
+
+@pytest.mark.parametrize("configured", ["", "127.0.0.1:1", "[::1]:{}", "0.0.0.0:{}"])
+def test_it_has_no_other_tcp_door_than_its_own(tmp_path: Path, configured: str) -> None:
+    """Nor would anybody listen at MIGBroker.listen; both addresses are told."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(BadPlace, match="not its door") as raised:
+            manager_of(other).doors(tmp_path / "s", configured.format(port))
+    assert f"It is 127.0.0.1:{port};" in raised.value.situation
+    assert (configured.format(port) or "empty") in raised.value.situation
+
+
+def test_what_does_not_listen_is_no_door(tmp_path: Path) -> None:
+    """Though it has the address."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        address = "127.0.0.1:{1}".format(*other.getsockname())
+        with pytest.raises(BadPlace, match="not its door"):
+            manager_of(other).doors(tmp_path / "s", address)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_doors_are_known_by_where_they_listen(tmp_path: Path, host: str) -> None:
+    """In whatever order they come, and whatever they are called; as addresses may be written."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(socket.AF_UNIX) as near, socket.create_server((host, 0), family=family) as f:
+        near.bind(str(tmp_path / "s"))
+        near.listen()
+        written = host.replace("::", "0:0:0:0:0:0:0:")
+        address = (
+            f"[{written}]:{f.getsockname()[1]}" if ":" in host else f"{host}:{f.getsockname()[1]}"
+        )
+        for given in ((near, f), (f, near)):
+            found = manager_of(*given).doors(tmp_path / "s", address)
+            with contextlib.ExitStack() as stack:
+                names = [stack.enter_context(each).getsockname() for each in found if each]
+            assert names == [near.getsockname(), f.getsockname()]
+
+
+def manager_of(*given: socket.socket) -> ServiceManager:
+    """A manager that listens with copies of these."""
+    return ServiceManager("", [Descriptor("door", os.dup(each.fileno())) for each in given])
+
+
+async def test_a_broker_says_that_its_tcp_door_is_not_kept() -> None:
+    """And what would keep it."""
+    if lacking():
+        pytest.skip(lacking())
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = "127.0.0.1:{1}".format(*free.getsockname())
+    given = {"listen": address, "hub_api_url": "http://127.0.0.1:1/hub/api"}
+    with managed_node(**given) as node:
+        node.start()
+        assert f"during restarts: ListenStream={address}\n" in node.said()
 
 
 def test_what_was_meant_for_another_process_is_left_alone() -> None:
     """Variables are inherited by whatever a service starts; descriptors with them are not."""
     environ = {"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "door", "NOTIFY_SOCKET": ""}
-    assert ServiceManager.of(environ, os.getpid()).door_at(Path("/s")) is None
+    assert ServiceManager.of(environ, os.getpid()).doors(Path("/s")) == (None, None)
     assert environ == {}
 
 
