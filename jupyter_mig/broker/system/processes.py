@@ -67,7 +67,7 @@ class SystemBroker(msgspec.Struct, frozen=True):
 
     def _be_helper_of_a_broker(self, manager: ServiceManager) -> int:
         user = _user(self.configuration.user)
-        self._make_directories(user)
+        self._make_directories(user, manager)
         ours, theirs = line.make()
         child = os.fork()
         if child == 0:
@@ -87,11 +87,14 @@ class SystemBroker(msgspec.Struct, frozen=True):
             signal.alarm(0)
         return status if status >= 0 else 128 - status
 
-    def _make_directories(self, user: pwd.struct_passwd) -> None:
+    def _make_directories(self, user: pwd.struct_passwd, manager: ServiceManager) -> None:
         own = self.configuration
         _make(Path(own.helper_directory), 0o700, 0, 0)
         _make(Path(own.state_directory), 0o700, user.pw_uid, user.pw_gid)
-        _make(Path(own.socket).parent, 0o755, user.pw_uid, user.pw_gid)
+        # Where a manager listens the directory stays its: systemd gives all of what is in it to
+        # root, the socket too, if it was given away.
+        if not manager.listens_at(Path(own.socket)):
+            _make(Path(own.socket).parent, 0o755, user.pw_uid, user.pw_gid)
 
     def _help(self, end: socket.socket, user: pwd.struct_passwd) -> None:
         """Be the helper until the broker is gone."""

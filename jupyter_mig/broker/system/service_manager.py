@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from pathlib import Path
@@ -74,6 +74,16 @@ class ServiceManager:
         for each in self._descriptors:
             os.close(each.number)
         self._descriptors = ()
+
+    def listens_at(self, path: Path) -> bool:
+        """Whether one of the sockets that came listens there."""
+        return any(_listens_at(each, path) for each in self._copies())
+
+    def _copies(self) -> Iterator[socket.socket]:
+        for one in self._descriptors:
+            if not _kept(one):
+                with socket.socket(fileno=os.dup(one.number)) as copy:
+                    yield copy
 
     def doors(self, path: Path, address: str = "") -> Doors:
         """The sockets that listen at ``path``, and on TCP at ``address`` (``127.0.0.1:8123``, or

@@ -199,6 +199,14 @@ async def _looked(settings: Settings) -> None:
     await Client(settings).node()
 
 
+def test_where_the_manager_listens_the_directory_stays_the_managers(node: ManagedNode) -> None:
+    """A manager would give it back to root at each start, and what is in it, too. What the broker
+    cannot write nobody who takes it over can, either.
+    """
+    found = node.socket.parent.stat()
+    assert (found.st_uid, found.st_mode & 0o777) == (0, 0o755)
+
+
 def test_the_kernel_names_the_broker_not_the_manager(node: ManagedNode) -> None:
     """Clients trust the user that the broker runs as; root made the socket."""
     with socket.socket(socket.AF_UNIX) as knock:
