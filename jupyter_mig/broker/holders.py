@@ -52,7 +52,7 @@ def require_pidfd() -> None:
 
 class Holders:
     """The holders watched now. ``left`` is called, on the loop, once for each that is gone; those
-    known by heartbeats are after ``silence_seconds``.
+    known by heartbeats are after ``silence_seconds``, or up to the ``longest_silence_seconds``.
     """
 
     def __init__(
@@ -60,8 +60,10 @@ class Holders:
         left: Callable[[Holder], None],
         silence_seconds: float = 60.0,
         supervisor: Supervisor | None = None,
+        *,
+        longest_silence_seconds: float = 60.0,
     ) -> None:
-        self.heartbeats = Heartbeats(left, silence_seconds)
+        self.heartbeats = Heartbeats(left, silence_seconds, longest_silence_seconds)
         self._left = left
         self._supervisor = supervisor or Unsupervised()
         self._handed_over = dict(self._supervisor.left())

@@ -17,7 +17,7 @@ import msgspec
 
 from jupyter_mig import errors
 from jupyter_mig.broker import processes, story
-from jupyter_mig.broker.heartbeats import is_heartbeat, new_heartbeat
+from jupyter_mig.broker.heartbeats import is_heartbeat, new_heartbeat, successor
 from jupyter_mig.broker.holders import holder_of, pid_of
 from jupyter_mig.broker.keys import Keys
 from jupyter_mig.broker.processes import Process
@@ -110,7 +110,9 @@ class _LeaseRoute(Route):
                 kernel_id=request.kernel_id,
                 owner=self.peer.uid,
                 # Each heartbeat is for one lease: it ends with that.
-                requester=new_heartbeat() if is_heartbeat(asker) else asker,
+                requester=(
+                    new_heartbeat(request.silence_seconds) if is_heartbeat(asker) else asker
+                ),
                 size=request.size,
                 label=seen(request.label),
                 patience_seconds=request.patience_seconds,
@@ -313,8 +315,10 @@ class HeartbeatRoute(_LeaseRoute):
         lease = self._mine(lease_id)
         if lease.state is LeaseState.RELEASED:
             raise self.refusals().of(lease) or errors.LeaseEnded(f"Lease {lease_id} is over.")
-        for holder in (lease.requester, lease.kernel):
-            self.service.heartbeats.beat(holder)
+        # One whose lease was ended says that it has let go, or has to fall silent.
+        if lease.state is not LeaseState.DRAINING:
+            for holder in (lease.requester, lease.kernel):
+                self.service.heartbeats.beat(holder)
         self.answer(self.views().lease(lease))
 
 
@@ -324,7 +328,7 @@ class RenewalRoute(_LeaseRoute):
     async def post(self, lease_id: str) -> None:
         """The kernel will be started again, by the process that asks."""
         lease = self._usable(lease_id)
-        asker = self._asker()
+        asker = self._asker() if self._is_seen() else successor(lease.requester)
         await self._end_if_taken(lease, self.peer.pid)
         await self.service.post(events.LeaseRenewed(lease_id, asker))
         self._usable(lease_id)

@@ -156,7 +156,7 @@ class Route(tornado.web.RequestHandler):
             self.peer.uid,
             service.stocks,
             locked=service.locked,
-            heartbeat_seconds=service.heartbeats.interval_seconds,
+            heartbeats=service.heartbeats,
         )
 
     def refusals(self) -> Refusals:

@@ -76,7 +76,10 @@ class Service:
         self._patrol = patrol.Patrol(hardware.driver, self._witness)
         self._lanes = Lanes(self._fail)
         self._holders = Holders(
-            lambda gone: self.tell(events.HolderLeft(gone)), settings.silence, supervisor
+            lambda gone: self.tell(events.HolderLeft(gone)),
+            settings.silence,
+            supervisor,
+            longest_silence_seconds=settings.longest_silence,
         )
         self._waiters = Waiters()
         self._writer = ThreadPoolExecutor(1, "log")

@@ -20,6 +20,7 @@ class Settings(msgspec.Struct, frozen=True):
     ``dcgm_exporter``: the address of a dcgm-exporter, for the utilization of slices that NVML
     cannot tell; empty where there is none (no seconds).
     ``silence``: how long a holder that is known by its heartbeats may be silent.
+    ``longest_silence``: how long at the most if it asks for that.
     ``most_leases``: how many leases one user may have, waiting ones too (a count).
     ``history_days``: how long the annals of a node are kept, in days; 0 is for ever.
     ``snapshot_every``: after how many events the log is shortened (a count).
@@ -36,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True):
     keep_reading: float = 15.0
     dcgm_exporter: str = ""
     silence: float = 60.0
+    longest_silence: float = 60.0
     most_leases: int = 2000
     history_days: float = 400.0
     snapshot_every: int = 1000

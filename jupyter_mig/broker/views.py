@@ -10,7 +10,7 @@ from typing import Literal
 
 import jupyter_mig
 from jupyter_mig.broker import allowances
-from jupyter_mig.broker.heartbeats import is_kept_by_heartbeats
+from jupyter_mig.broker.heartbeats import Heartbeats, is_kept_by_heartbeats
 from jupyter_mig.broker.refusals import Refusals, problem_of, remedy_of
 from jupyter_mig.broker.stock import Stock
 from jupyter_mig.core import queries, quotas
@@ -53,7 +53,7 @@ def broker_view(driver: HardwarePort) -> BrokerView:
 class Views:
     """The state as one user may see it at ``now`` (seconds on the ledger's clock). ``stocks`` is
     what GPUs had to offer when last seen, by UUID, ``locked`` the device nodes that are locked now,
-    by instance; ``heartbeat_seconds`` is how often holders are asked to speak that cannot be seen.
+    by instance; ``heartbeats`` are of holders that cannot be seen (None: no lease is shown).
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Views:
         stocks: Mapping[str, Stock] = MappingProxyType({}),
         *,
         locked: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
-        heartbeat_seconds: float = 20.0,
+        heartbeats: Heartbeats | None = None,
     ) -> None:
         self._state = state
         self._rules = rules
@@ -73,11 +73,12 @@ class Views:
         self._viewer = viewer
         self._stocks = stocks
         self._locked = locked
-        self._heartbeat_seconds = heartbeat_seconds
+        self._heartbeats = heartbeats
 
     def lease(self, lease: Lease) -> LeaseView:
         """One lease of the viewer's."""
         waiting = lease.state is LeaseState.WAITING
+        beats = self._heartbeats if is_kept_by_heartbeats(lease) else None
         return LeaseView(
             lease_id=lease.lease_id,
             kernel_id=lease.kernel_id,
@@ -101,7 +102,10 @@ class Views:
             ),
             refusal=self._refusal(lease),
             over_quota=self._over_quota(lease) if waiting else "",
-            heartbeat_seconds=self._heartbeat_seconds if is_kept_by_heartbeats(lease) else None,
+            heartbeat_seconds=beats.interval_seconds if beats else None,
+            silence_seconds=(
+                beats.silence_seconds(lease.kernel or lease.requester) if beats else None
+            ),
             end_reason=lease.reason.value if lease.reason else "",
             rule=lease.limits.rule if lease.limits else "",
             ends_in_seconds=(

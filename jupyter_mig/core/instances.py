@@ -218,10 +218,13 @@ def _condemned_observed(turn: Turn, place: Place, *, empty: bool) -> None:
 
 def _clear_out(turn: Turn, lease: Lease, place: Place) -> None:
     """Ask the processes left on a draining slice to leave, then make them, then give up on it;
-    in this order, however late the driver could say that they are there.
+    in this order, however late the driver could say that they are there. A kernel that is no
+    process here, a container perhaps, cannot be made to: it says that it is gone or falls silent.
     """
     draining_for = turn.now - lease.since
-    if place.signalled is Signal.KILL and draining_for >= turn.rules.condemn_after:
+    unseen = lease.kernel is not None and lease.kernel_pid is None
+    tried = place.signalled is Signal.KILL and draining_for >= turn.rules.condemn_after
+    if tried and not unseen:
         turn.end(lease, Trigger.CONDEMNED, EndReason.RELEASED)
         turn.condemn(place)
         return
@@ -230,7 +233,8 @@ def _clear_out(turn: Turn, lease: Lease, place: Place) -> None:
     elif draining_for >= turn.rules.term_grace:
         _signal(turn, lease, place, Signal.KILL)  # each time: there may be new ones
     place.failures += 1
-    place.retry_at = turn.now + min(turn.rules.backoff(place.failures), turn.rules.term_grace)
+    longest = turn.rules.retry_last if unseen else turn.rules.term_grace
+    place.retry_at = turn.now + min(turn.rules.backoff(place.failures), longest)
 
 
 def _signal(turn: Turn, lease: Lease, place: Place, signal: Signal) -> None:

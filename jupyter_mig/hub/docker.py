@@ -16,6 +16,7 @@ from typing import Any
 
 from dockerspawner import DockerSpawner
 from jupyterhub.traitlets import Callable
+from jupyterhub.utils import maybe_future
 from traitlets import Bool, Float, TraitError, Unicode, Union, validate
 
 from jupyter_mig import errors
@@ -24,7 +25,15 @@ from jupyter_mig.hub.containers import docker_host_config
 from jupyter_mig.wire.messages import LeaseRequest, LeaseView
 
 _LEASE = "mig_lease_id"
+_AS_LONG_AS_ALLOWED_SECONDS = 1e9
 _OVER = frozenset({"doomed", "draining", "released"})
+_ENDED = (errors.UnknownLease, errors.LeaseEnded)
+_MEANT_FOR_SERVICES = "access:services"
+_TOKEN_SECONDS = 60
+_GIVE_BACK_TRIES = 12
+
+_giving_back: set[asyncio.Task[None]] = set()
+"""The Hub drops its spawners before they may have been heard."""
 
 
 class SliceDockerSpawner(DockerSpawner):  # type: ignore[misc]  # it has no types
@@ -135,6 +144,7 @@ class SliceDockerSpawner(DockerSpawner):  # type: ignore[misc]  # it has no type
                 size=size,
                 label=f"server {self.name}".strip(),
                 patience_seconds=self.slice_wait_seconds,
+                silence_seconds=_AS_LONG_AS_ALLOWED_SECONDS,
             )
         )
         self._lease_id, self._granted = lease.lease_id, lease
@@ -163,6 +173,17 @@ class SliceDockerSpawner(DockerSpawner):  # type: ignore[misc]  # it has no type
         pairs = (line.partition("=") for line in container["Config"]["Env"])
         return next((value for name, _, value in pairs if name == remote.HUB_TOKEN_VARIABLE), "")
 
+    async def _passing_token(self) -> str:
+        """One of the user's own, for who has no container left to read one in. The Hub's database
+        has hashes alone.
+        """
+        wanted = self.server_token_scopes
+        wanted = await maybe_future(wanted(self)) if callable(wanted) else wanted
+        scopes = [each for each in wanted if each.startswith(_MEANT_FOR_SERVICES)]
+        note = f"Slice of {self._log_name}"
+        token: str = self.user.new_api_token(note=note, scopes=scopes, expires_in=_TOKEN_SECONDS)
+        return token
+
     async def _why_over(self) -> str:
         """Empty while the lease is ours, or nobody can say."""
         try:
@@ -170,7 +191,7 @@ class SliceDockerSpawner(DockerSpawner):  # type: ignore[misc]  # it has no type
                 lease = await self._hold(await self._client_of_lease())
             else:
                 lease = await self._leasing.lease(self._lease_id)
-        except (errors.UnknownLease, errors.LeaseEnded, errors.NotTheHolder) as error:
+        except (*_ENDED, errors.NotTheHolder) as error:
             return str(error)
         except errors.JupyterMigError as error:
             self.log.warning("%s: its slice cannot be asked for: %s", self._log_name, error)
@@ -178,12 +199,32 @@ class SliceDockerSpawner(DockerSpawner):  # type: ignore[misc]  # it has no type
         return "Its slice is no longer its own." if lease.state in _OVER else ""
 
     async def _give_back(self, client: Client | None, lease_id: str) -> None:
-        if client is None:  # without a token its silence ends it
+        """At once or, where the broker or the Hub cannot be asked yet, as soon as they can."""
+        if not lease_id or (client is not None and await self._is_over(client, lease_id)):
             return
+        task = asyncio.ensure_future(self._give_back_later(lease_id))
+        _giving_back.add(task)
+        task.add_done_callback(_giving_back.discard)
+
+    async def _is_over(self, client: Client, lease_id: str) -> bool:
         try:
             await client.release(lease_id)
+        except _ENDED:
+            return True
         except errors.JupyterMigError as error:
             self.log.warning("%s: its slice is free later: %s", self._log_name, error)
+            return False
+        return True
+
+    async def _give_back_later(self, lease_id: str) -> None:
+        """For an hour. The token that a stopped server had is revoked, and beats have ended:
+        silence ends the lease where this does not.
+        """
+        for number in range(_GIVE_BACK_TRIES):
+            client = self._client_with(await self._passing_token())
+            if await self._is_over(client, lease_id):
+                return
+            await asyncio.sleep(2.0**number)
 
     def _forget_lease(self) -> None:
         if self._leasing is not None:

@@ -33,14 +33,18 @@ LeaseStateName = Literal[
 ]
 
 
-class LeaseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LeaseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """``POST /v1/leases``: ask for a slice.
 
     ``kernel_id`` is the idempotency key: asking twice gives the same lease. ``size`` is a profile
     name, a requirement (``20gb+``) or an admin's name. ``patience_seconds`` bounds the time in the
     queue (0: now or never; None: for ever). The answer may be held back up to ``wait_seconds``
     while the lease is waiting or being made. ``label`` is what the user calls it: the notebook.
-    ``instead_of`` names the lease of a resize whose parked room may be used.
+    ``instead_of`` names the lease of a resize whose parked room may be used. ``silence_seconds``
+    is how long the lease shall outlive its holder's heartbeats, if it hangs on them; the broker has
+    a bound (None: no longer than usual).
+
+    What has its default is not sent, so that an older broker need not know it.
     """
 
     kernel_id: Name
@@ -49,6 +53,7 @@ class LeaseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     patience_seconds: Seconds | None = 0
     wait_seconds: Seconds = 0
     instead_of: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    silence_seconds: Seconds | None = None
 
 
 MOST_REQUESTS = 128
@@ -159,7 +164,8 @@ class LeaseView(msgspec.Struct, frozen=True):
     the head of the queue. ``estimate_seconds`` is None when nobody can know: a slice in use ends
     when its user ends it. ``refusal`` says why a released lease ended badly, and
     ``end_reason`` in a word for programs. Where the broker
-    cannot see the process that asked, ``heartbeat_seconds`` is how often to say that it lives.
+    cannot see the process that asked, ``heartbeat_seconds`` is how often to say that it lives, and
+    after ``silence_seconds`` without that it is over.
     ``over_quota`` says why it waits if its owner must give something back first. ``rule`` is the
     administrator's that it is under; where that gives it a lifetime, it ends in
     ``ends_in_seconds``, whatever runs on it.
@@ -184,6 +190,7 @@ class LeaseView(msgspec.Struct, frozen=True):
     rule: str = ""
     ends_in_seconds: float | None = None
     end_reason: str = ""
+    silence_seconds: float | None = None
 
 
 class InstanceView(msgspec.Struct, frozen=True):

@@ -156,6 +156,10 @@ def test_a_kernel_known_by_heartbeats_is_waited_for() -> None:
     story.happen(events.LeaseBound("a", kernel(1)))
     story.release("a")
     assert signals(story.answer()) == [(Signal.TERM, ())]
+    for _ in range(20):
+        story.wait(30)
+        story.settle()
+    assert story.state("a") is LeaseState.DRAINING
     story.dies(kernel(1))
     story.settle()
     assert story.state("a") is LeaseState.RELEASED

@@ -63,8 +63,8 @@ class Place:
 
 
 @asynccontextmanager
-async def _place(silence: float = 60.0) -> AsyncIterator[Place]:
-    async with afar(silence) as far, daemon() as docker:
+async def _place(silence: float = 60.0, longest_silence: float = 60.0) -> AsyncIterator[Place]:
+    async with afar(silence, longest_silence=longest_silence) as far, daemon() as docker:
         yield Place(far, docker)
 
 
@@ -129,6 +129,25 @@ async def test_a_hub_that_is_started_again_goes_on_keeping_the_slice() -> None:
             await place.free("bobs")
             assert await after.poll() is None
             assert [each["lease_id"] for each in await place.leases()] == [lease["lease_id"]]
+            await after.stop()
+            await place.free()
+
+
+async def test_a_hub_that_is_down_for_long_keeps_the_slice() -> None:
+    """For as long as the broker allows: one lease after another falls silent meanwhile."""
+    async with _place(silence=0.5, longest_silence=600) as place:
+        with place.spawner() as before:
+            await place.start(before)
+            state = before.get_state()
+        ask = {"kernel_id": "k", "size": "1g.5gb"}
+        for _ in range(3):
+            await place.far.ask_as("bobs", "POST", "/v1/leases", ask)
+            await place.free("bobs")
+        with place.spawner() as after:
+            after.load_state(state)
+            assert await after.poll() is None
+            (lease,) = await place.leases()
+            assert (lease["state"], lease["silence_seconds"]) == ("bound", 600)
             await after.stop()
             await place.free()
 

@@ -164,6 +164,16 @@ class MIGBroker(Configurable):
         help="How many leases and requests one user may have; quotas of slices are a policy's.",
     ).tag(config=True)
 
+    longest_silence_seconds = Float(
+        Settings().longest_silence,
+        min=Settings().silence,
+        help="""
+        How long a lease whose holder the broker cannot see may be kept without a sign of life, for
+        who asks for more than the usual minute: spawners of containers do, so that these outlive a
+        Hub that is down. What a dead Hub leaves behind stays taken as long.
+        """,
+    ).tag(config=True)
+
     listen = Unicode(
         help="""
         Where to listen on TCP, too, for users of a JupyterHub in containers or on other machines:
@@ -243,6 +253,7 @@ class MIGBroker(Configurable):
             keep_reading=self.keep_reading_seconds,
             history_days=self.history_days,
             most_leases=self.leases_per_user,
+            longest_silence=self.longest_silence_seconds,
         )
 
     def who_may_what(self, members: Members | None = None) -> Policy:

@@ -75,12 +75,15 @@ async def afar(
     tls: ssl.SSLContext | None = None,
     strangers: Callable[[Crowd], Strangers] = Strangers,
     crowd: Crowd | None = None,
+    longest_silence: float = 60.0,
 ) -> AsyncIterator[Afar]:
     """An open door; Alice's and Bob's tokens are ``alices`` and ``bobs``."""
     with tempfile.TemporaryDirectory(prefix="mig-", dir="/tmp") as place:
         directory = Path(place)
         with household(directory) as home:
-            home.settings = msgspec.structs.replace(home.settings, silence=silence)
+            home.settings = msgspec.structs.replace(
+                home.settings, silence=silence, longest_silence=longest_silence
+            )
             async with small_hub() as hub, home.started() as service:
                 hub.tokens.update(alices=user("alice"), bobs=user("bob"))
                 asked = Hub(hub.url, "jupyter-mig")
