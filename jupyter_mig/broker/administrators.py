@@ -33,7 +33,7 @@ async def require(peer: Peer, policy: Policy) -> None:
 def _is_here(peer: Peer) -> bool:
     """Whether the process that asks is seen from here as it sees itself."""
     process = peer.process()
-    return process is not None and not processes.is_contained(process.pid)
+    return process is not None and not process.is_contained
 
 
 def _overflow_uid() -> int:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -86,8 +87,8 @@ class _LeaseRoute(Route):
         """Who asks, on which what is asked for will hang."""
         if not self._is_seen():
             return new_heartbeat()
-        process = self.peer.process()
-        if process is None:
+        process = self._asking
+        if process is None or not self.peer.is_process(process):
             raise errors.NotTheHolder(
                 "The broker cannot see the process that asks.",
                 situation=f"The kernel names it as pid {self.peer.pid}.",
@@ -96,7 +97,13 @@ class _LeaseRoute(Route):
 
     def _is_seen(self) -> bool:
         """Whether the pids that the asker names are pids here."""
-        return bool(self.peer.pid) and not processes.counts_otherwise(self.peer.pid)
+        contained = self._asking is not None and self._asking.counts_otherwise
+        return bool(self.peer.pid) and not contained
+
+    @cached_property
+    def _asking(self) -> Process | None:
+        """The process that has the asker's pid, if there is one."""
+        return processes.find(self.peer.pid) if self.peer.pid else None
 
     async def _ask(self, requests: tuple[LeaseRequest, ...]) -> list[Lease]:
         """Put requests in line together; the lease of each, which may have been there already."""

@@ -31,9 +31,12 @@ class Peer(NamedTuple):
     def process(self) -> Process | None:
         """That very process; None if it cannot be seen, has ended, or is another user's by now."""
         found = processes.find(self.pid) if self.pid else None
-        if found is None or found.uid != self.uid:
-            return None
-        return found if found.started_ticks / TICKS_PER_SECOND <= self.connected_at else None
+        return found if found is not None and self.is_process(found) else None
+
+    def is_process(self, found: Process) -> bool:
+        """Whether a process of that pid may be the one that connected."""
+        earlier = found.started_ticks / TICKS_PER_SECOND <= self.connected_at
+        return earlier and found.uid == self.uid
 
 
 def peer_of(connection: socket.socket) -> Peer:

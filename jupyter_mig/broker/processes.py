@@ -18,57 +18,57 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class Process(NamedTuple):
-    """One process, its parent, and whose it is."""
+    """One process, its parent, and whose it is. ``pids`` is how many it has, one for each namespace
+    from ours down; 0 where the kernel knows no such namespaces.
+    """
 
     pid: int
     parent_pid: int
     started_ticks: int
     uid: int
+    pids: int
 
     @property
     def started_seconds(self) -> float:
         """When it started, at the latest: the kernel cuts off fractions of a tick."""
         return (self.started_ticks + 1) / TICKS_PER_SECOND
 
+    @property
+    def is_contained(self) -> bool:
+        """Whether it has a pid namespace below ours; also where nobody can say."""
+        return self.pids != 1
+
+    @property
+    def counts_otherwise(self) -> bool:
+        """Whether it counts pids in a namespace below ours: those it names mean nothing here.
+
+        Not where the kernel knows no such namespaces.
+        """
+        return self.pids > 1
+
 
 def find(pid: int) -> Process | None:
     """The process with that pid, if there is one; a zombie is one."""
     try:
-        stat = (PROC / str(pid) / "stat").read_text(errors="replace")
-        status = (PROC / str(pid) / "status").read_text(errors="replace")
+        stat, status = _told(pid, "stat"), _told(pid, "status")
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The command's name stands in parentheses and may hold any of them itself: cut at the last.
-    fields = stat[stat.rindex(")") + 2 :].split()
-    return Process(pid, int(fields[1]), int(fields[19]), _real_uid(status))
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    uid = int(_line(status, b"Uid:")[0])
+    return Process(pid, int(fields[1]), int(fields[19]), uid, len(_line(status, b"NSpid:")))
 
 
-def _real_uid(status: str) -> int:
-    line = next(line for line in status.splitlines() if line.startswith("Uid:"))
-    return int(line.split()[1])
+def _told(pid: int, file: str) -> bytes:
+    """What the kernel says: asked with every request, and a Path costs more than the answer."""
+    with open(f"{PROC}/{pid}/{file}", "rb", buffering=0) as opened:  # noqa: PTH123
+        return opened.readall()
 
 
-def is_contained(pid: int) -> bool:
-    """Whether a process has a pid namespace below ours; also if that cannot be told any more."""
-    return _pids_of(pid) != 1
-
-
-def counts_otherwise(pid: int) -> bool:
-    """Whether a process counts pids in a namespace below ours: those it names mean nothing here.
-
-    Not where the kernel knows no such namespaces, or the process is gone.
-    """
-    return _pids_of(pid) > 1
-
-
-def _pids_of(pid: int) -> int:
-    """How many pids a process has, one for each namespace from ours down; 0 if nobody can say."""
-    try:
-        status = (PROC / str(pid) / "status").read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    told = next((line for line in status.splitlines() if line.startswith("NSpid:")), "NSpid:")
-    return len(told.split()) - 1
+def _line(status: bytes, name: bytes) -> list[bytes]:
+    """The words after a name in proc_pid_status(5), where a command's name has no line breaks."""
+    _, _, after = status.partition(b"\n" + name)
+    return after.partition(b"\n")[0].split()
 
 
 def variable(pid: int, name: str) -> str | None:

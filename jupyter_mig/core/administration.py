@@ -62,7 +62,7 @@ def orphan_adopted(turn: Turn, event: OrphanAdopted) -> None:
     place = _orphan(turn, event.instance_id, PlaceState.OUTSIDE)
     if place is not None and place.identity is not None and place.identity.whole:
         place.adopted = True
-        place.become(PlaceState.IDLE, turn.now)
+        turn.become(place, PlaceState.IDLE)
         distrust(turn, place.spec.gpu_uuid)
 
 

@@ -6,8 +6,9 @@ It is no part of the state's data: it is made from that when it is first asked f
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from jupyter_mig.core.geometry import Geometry
@@ -17,13 +18,13 @@ from jupyter_mig.core.occupancy import Occupancy
 if TYPE_CHECKING:  # those are what the state consists of, and it has an index
     from jupyter_mig.core.state import GpuState, Place
 
-_Group = tuple[Occupancy, dict[str, None]]
+_Group = tuple[Occupancy, list[str]]
 
 
 class Index:
     """``waiting`` are the leases in line by id, ``asked`` those of each kernel (the owner's and the
-    kernel's id), ``there`` the instances on each GPU; ``counts`` says how many leases each owner
-    has.
+    kernel's id), ``there`` the instances on each GPU, ``apart`` those that are more than somebody's
+    slice: idle, of a pool, or not of our making. ``counts`` says how many leases each owner has.
     """
 
     def __init__(self, leases: Iterable[Lease], places: Iterable[Place]) -> None:
@@ -31,6 +32,7 @@ class Index:
         self.asked: defaultdict[tuple[int, str], dict[str, Lease]] = defaultdict(dict)
         self.counts: defaultdict[int, int] = defaultdict(int)
         self.there: defaultdict[str, dict[str, Place]] = defaultdict(dict)
+        self.apart: dict[str, Place] = {}
         self._taken: dict[str, Occupancy] = {}
         self._groups: dict[object, _Group] = {}
         self._group_of: dict[str, object] = {}
@@ -45,9 +47,9 @@ class Index:
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
-    def _said(self) -> tuple[dict[str, Lease], object, object, object]:
+    def _said(self) -> tuple[object, ...]:
         there = {uuid: places for uuid, places in self.there.items() if places}
-        return self.waiting, self.asked, self.counts, there
+        return self.waiting, self.asked, self.counts, there, self.apart
 
     def add_lease(self, lease: Lease) -> None:
         """Somebody has asked."""
@@ -76,11 +78,20 @@ class Index:
     def add_place(self, place: Place) -> None:
         """There is an instance more."""
         self.there[place.spec.gpu_uuid][place.instance_id] = place
+        self.became(place)
         self.forget_gpu(place.spec.gpu_uuid)
+
+    def became(self, place: Place) -> None:
+        """An instance does something else now."""
+        if place.apart:
+            self.apart[place.instance_id] = place
+        else:
+            self.apart.pop(place.instance_id, None)
 
     def remove_place(self, place: Place) -> None:
         """There is one less."""
         del self.there[place.spec.gpu_uuid][place.instance_id]
+        self.apart.pop(place.instance_id, None)
         self.forget_gpu(place.spec.gpu_uuid)
 
     def forget_gpu(self, gpu_uuid: str) -> None:
@@ -89,7 +100,7 @@ class Index:
         key = self._group_of.pop(gpu_uuid, None)
         if key is not None:
             _, uuids = self._groups[key]
-            del uuids[gpu_uuid]
+            uuids.remove(gpu_uuid)
             if not uuids:
                 del self._groups[key]
 
@@ -101,14 +112,15 @@ class Index:
             tally = self._taken[gpu_uuid] = Occupancy(geometry, specs)
         return tally
 
-    def alike(self, gpus: Mapping[str, GpuState]) -> Collection[tuple[Occupancy, Collection[str]]]:
-        """What instances take, each time with the GPUs on which it is just that: most are full or
-        empty. To read, never to change.
+    def alike(self, gpus: Mapping[str, GpuState]) -> Collection[tuple[Occupancy, Sequence[str]]]:
+        """What instances take, each time with the GPUs on which it is just that, in their order:
+        most are full or empty. On all of them instances are made, or on none. To read, never to
+        change.
         """
         for uuid in [uuid for uuid in gpus if uuid not in self._group_of]:
-            tally = self.taken(uuid, gpus[uuid].gpu.geometry)
-            key = (id(tally.geometry), tally.mask, tuple(sorted(tally.counts.items())))
-            _, uuids = self._groups.setdefault(key, (tally, {}))
-            uuids[uuid] = None
+            tally, creates = self.taken(uuid, gpus[uuid].gpu.geometry), gpus[uuid].creates
+            key = (id(tally.geometry), creates, tally.mask, tuple(sorted(tally.counts.items())))
+            _, uuids = self._groups.setdefault(key, (tally, []))
+            insort(uuids, uuid, key=lambda each: gpus[each].gpu.index)
             self._group_of[uuid] = key
         return self._groups.values()

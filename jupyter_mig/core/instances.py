@@ -63,11 +63,11 @@ def instance_claimed(turn: Turn, event: InstanceClaimed) -> None:
 def ready(turn: Turn, place: Place) -> None:
     """The instance can be used from now on: by its lease, or by anybody."""
     if place.pooled:
-        place.become(PlaceState.IDLE, turn.now)
+        turn.become(place, PlaceState.IDLE)
         turn.state.pool_failures = 0
         return
     lease = turn.state.tenant(place)
-    place.become(PlaceState.HELD, turn.now)
+    turn.become(place, PlaceState.HELD)
     if lease.state is LeaseState.DOOMED:
         turn.end(lease, Trigger.MADE, EndReason.CANCELLED)
         place.lease_id = None
@@ -145,7 +145,7 @@ def claim_failed(turn: Turn, event: ClaimFailed) -> None:
     if place.ours:
         turn.destroy(place)
     else:
-        place.become(PlaceState.IDLE, turn.now)
+        turn.become(place, PlaceState.IDLE)
         place.retry_at = turn.now + CLAIM_RETRY_SECONDS
     extra = turn.rules.failed_patience if place.ours else 0.0
     back_in_line(turn, lease, event.error, hopeless=False, extra=extra)
@@ -157,8 +157,8 @@ def instance_taken(turn: Turn, event: InstanceTaken) -> None:
     lease = turn.state.lease_of(place) if place is not None else None
     if place is None or lease is None:
         return
-    place.become(PlaceState.IDLE, turn.now)
     place.lease_id, place.ours, place.busy = None, False, True
+    turn.become(place, PlaceState.IDLE)
     turn.hand_back(place)
     turn.end(lease, Trigger.LOST, EndReason.LOST)
 

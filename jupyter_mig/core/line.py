@@ -25,7 +25,7 @@ from jupyter_mig.core.policy import Limits
 from jupyter_mig.core.quotas import Held
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import Parking, Place, PlaceState, State
-from jupyter_mig.core.supply import NOTHING, candidates, different, idle, keys
+from jupyter_mig.core.supply import NOTHING, candidates, different, first_idle, keys
 from jupyter_mig.core.turn import Turn
 
 _Wish = tuple[str, int | None, Limits | None]
@@ -76,7 +76,7 @@ class _Round:
 
     @cached_property
     def _warm_owners(self) -> set[int | None]:
-        return {place.warm_owner for place in self._turn.state.instances.values()}
+        return {place.warm_owner for place in self._turn.state.apart()}
 
     def _wish(self, lease: Lease) -> _Wish:
         """Those with the same wish could have the same."""
@@ -120,11 +120,10 @@ def _place(turn: Turn, lease: Lease, closed: frozenset[str]) -> bool:
 
 
 def _take_idle(turn: Turn, lease: Lease, name: str, closed: frozenset[str]) -> bool:
-    found = idle(turn.state, name, lease.owner, keys(turn.state, lease), closed)
-    place = min(found, key=lambda place: place.instance_id, default=None)
+    place = first_idle(turn.state, name, lease.owner, keys(turn.state, lease), closed)
     if place is None or place.identity is None:
         return False
-    place.become(PlaceState.CLAIMING, turn.now)
+    turn.become(place, PlaceState.CLAIMING)
     _give(turn, lease, place)
     turn.do(ClaimInstance(place.instance_id, place.spec.gpu_uuid, place.identity, lease.owner))
     return True
@@ -142,7 +141,7 @@ def _make(turn: Turn, lease: Lease, name: str, closed: frozenset[str]) -> bool:
     return True
 
 
-def planned(turn: Turn, spec: Spec) -> Place:
+def planned(turn: Turn, spec: Spec, *, pooled: bool = False) -> Place:
     """An instance that is to be made there."""
     profile = turn.state.gpus[spec.gpu_uuid].gpu.geometry.by_id[spec.profile_id]
     place = Place(
@@ -153,6 +152,7 @@ def planned(turn: Turn, spec: Spec) -> Place:
         state=PlaceState.CREATING,
         ours=True,
         since=turn.now,
+        pooled=pooled,
     )
     turn.state.add_place(place)
     return place
@@ -172,7 +172,7 @@ def _clear_warm(turn: Turn, lease: Lease, name: str, closed: frozenset[str]) -> 
     if lease.lease_id in turn.state.parkings:
         return True
     mine = keys(turn.state, lease)
-    away = frozenset(_warm(turn.state))
+    away = _warm(turn.state)
     spec = turn.choices.take(lease.lease_id, candidates(turn.state, name, mine, away, closed))
     if spec is None:
         return False
@@ -185,20 +185,20 @@ def _clear_warm(turn: Turn, lease: Lease, name: str, closed: frozenset[str]) -> 
     return True
 
 
-def _warm(state: State) -> dict[str, Place]:
-    return {
-        place.instance_id: place
-        for place in state.instances.values()
-        if place.state is PlaceState.IDLE and place.ours
-    }
+def _warm(state: State) -> frozenset[str]:
+    return frozenset(place.instance_id for place in state.apart() if _is_warm(place))
+
+
+def _is_warm(place: Place) -> bool:
+    return place.state is PlaceState.IDLE and place.ours
 
 
 def _clear(turn: Turn, spec: Spec) -> None:
     """Have the warm instances destroyed that are in the way of ``spec``."""
     geometry = turn.state.gpus[spec.gpu_uuid].gpu.geometry
     window = geometry.window(spec) or 0
-    for place in _warm(turn.state).values():
-        if place.spec.gpu_uuid == spec.gpu_uuid and (geometry.window(place.spec) or 0) & window:
+    for place in turn.state.on_gpu(spec.gpu_uuid):
+        if _is_warm(place) and (geometry.window(place.spec) or 0) & window:
             turn.destroy(place)
 
 
@@ -225,7 +225,7 @@ def _room_beside(
     """
     mine, away = frozenset({parking.key}), frozenset({old.instance_id})
     for name, closed in shut.items():
-        existing = next(idle(turn.state, name, parking.owner, mine, closed), None)
+        existing = first_idle(turn.state, name, parking.owner, mine, closed)
         if existing is not None:
             parking.instances = (existing.instance_id,)
             return existing.spec

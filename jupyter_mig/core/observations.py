@@ -48,9 +48,9 @@ def _reconsider(turn: Turn, place: Place, *, on_offer: bool) -> None:
     if place.ours:
         return
     if place.state is PlaceState.IDLE and not on_offer:
-        place.become(PlaceState.OUTSIDE, turn.now)
+        turn.become(place, PlaceState.OUTSIDE)
     elif place.state is PlaceState.OUTSIDE and on_offer:
-        place.become(PlaceState.IDLE, turn.now)
+        turn.become(place, PlaceState.IDLE)
 
 
 def _problem(state: State, event: GpuObserved) -> str:
@@ -182,7 +182,7 @@ def _resolve_claiming(turn: Turn, place: Place, seen: Instance | None) -> None:
         turn.forget(place)
         back_in_line(turn, lease, "gone", hopeless=False, extra=turn.rules.failed_patience)
     elif place.identity is not None:
-        place.become(PlaceState.CLAIMING, turn.now)
+        turn.become(place, PlaceState.CLAIMING)
         owner = turn.state.tenant(place).owner
         turn.do(ClaimInstance(place.instance_id, place.spec.gpu_uuid, place.identity, owner))
 
@@ -209,7 +209,7 @@ def _give_up(turn: Turn, place: Place, error: str) -> None:
         turn.abandon(place)
     else:  # it was being claimed, and no broker has a lock on it now
         place.lease_id = None
-        place.become(PlaceState.IDLE, turn.now)
+        turn.become(place, PlaceState.IDLE)
     try_again(turn, lease, error, hopeless=False)
 
 
@@ -237,7 +237,7 @@ def broker_started(turn: Turn, event: BrokerStarted) -> None:
 def _interrupted(turn: Turn, place: Place) -> None:
     if place.state in _IN_FLIGHT:
         doing = place.state
-        place.become(PlaceState.UNRESOLVED, turn.now)
+        turn.become(place, PlaceState.UNRESOLVED)
         place.was = doing
     elif place.asked or (place.state is PlaceState.CONDEMNED and place.retry_at is None):
         place.asked, place.retry_at = False, turn.now

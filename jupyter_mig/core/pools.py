@@ -39,7 +39,7 @@ def _is_room_wanted(turn: Turn) -> bool:
 
 def _pooled(state: State) -> list[Place]:
     """Instances that are in a pool, or being made for one."""
-    return [place for place in state.instances.values() if place.pooled]
+    return [place for place in state.apart() if place.pooled]
 
 
 def _thin_out(turn: Turn, wanted: dict[str, int]) -> None:
@@ -57,7 +57,6 @@ def _make(turn: Turn, name: str) -> bool:
     spec = turn.choices.take(f"pool {name}", possible)
     if spec is None:
         return False
-    place = planned(turn, spec)
-    place.pooled = True
+    place = planned(turn, spec, pooled=True)
     turn.do(CreateInstance(place.instance_id, spec, NOBODY))
     return True

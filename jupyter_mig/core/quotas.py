@@ -128,7 +128,7 @@ def _worths(state: State, name: str) -> Iterator[tuple[str, float]]:
         profile = gpu.gpu.geometry.by_name.get(name)
         if profile is not None and profile.starts:
             yield uuid, _fraction(gpu.gpu, profile.width, profile.memory_bytes)
-    for place in state.instances.values():
+    for place in state.apart():
         if place.profile_name == name and not place.ours:
             yield place.spec.gpu_uuid, worth(state, place)
 

@@ -64,6 +64,11 @@ class Place(msgspec.Struct):
     pooled: bool = False
     adopted: bool = False
 
+    @property
+    def apart(self) -> bool:
+        """Whether it is more than somebody's slice: idle, of a pool, or not of our making."""
+        return self.state is PlaceState.IDLE or self.pooled or not self.ours
+
     def become(self, state: PlaceState, now: float) -> None:
         """Change what it is doing; whatever was pending in the old state is off."""
         self.state, self.since = state, now
@@ -174,6 +179,10 @@ class State(msgspec.Struct, dict=True):
     def waiting(self) -> list[Lease]:
         """Waiting leases in the order they asked."""
         return sorted(self.index.waiting.values(), key=attrgetter("order"))
+
+    def apart(self) -> list[Place]:
+        """The instances that are more than somebody's slice; most are not."""
+        return list(self.index.apart.values())
 
     def on_gpu(self, gpu_uuid: str) -> list[Place]:
         """The instances known on one GPU."""

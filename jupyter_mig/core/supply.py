@@ -16,13 +16,17 @@ NOTHING: frozenset[str] = frozenset()
 
 def offers(state: State) -> Iterator[sizes.Offer]:
     """Every profile that could be had on this node, now or later."""
-    makers = [gpu.gpu.geometry for gpu in state.gpus.values() if gpu.creates]
-    for geometry in dict(zip(map(id, makers), makers, strict=True)).values():  # most are the same
+    makers = (
+        occupancy.geometry
+        for occupancy, uuids in state.index.alike(state.gpus)
+        if state.gpus[uuids[0]].creates
+    )
+    for geometry in {id(geometry): geometry for geometry in makers}.values():  # most are the same
         for profile in geometry.profiles:
             if profile.starts:
                 yield sizes.Offer(profile.name, profile.memory_bytes, profile.width)
-    for place in [place for place in state.instances.values() if not place.ours]:
-        if place.state is not PlaceState.OUTSIDE:
+    for place in state.apart():
+        if not place.ours and place.state is not PlaceState.OUTSIDE:
             yield sizes.Offer(place.profile_name, place.memory_bytes)
 
 
@@ -99,8 +103,7 @@ def different(
         profile = occupancy.geometry.by_name.get(name)
         if profile is not None and any(occupancy.fits(profile, at) for at in profile.starts):
             open_ones = (state.gpus[uuid] for uuid in uuids if uuid not in closed)
-            usable = (gpu.gpu for gpu in open_ones if _usable(gpu))
-            first = min(usable, key=attrgetter("index"), default=None)
+            first = next((gpu.gpu for gpu in open_ones if _usable(gpu)), None)
             if first is not None:
                 yield Candidate(first.uuid, first.index, profile, occupancy)
 
@@ -121,14 +124,23 @@ def idle(
         if parking.key not in keys
         for instance_id in parking.instances
     }
-    for place in [place for place in state.instances.values() if place.state is PlaceState.IDLE]:
+    for place in state.apart():
         if (
-            place.profile_name == name
+            place.state is PlaceState.IDLE
+            and place.profile_name == name
             and place.instance_id not in kept
             and closed.isdisjoint((name, place.spec.gpu_uuid))
             and _on_offer(state, place, owner)
         ):
             yield place
+
+
+def first_idle(
+    state: State, name: str, owner: int, keys: frozenset[str], closed: frozenset[str] = NOTHING
+) -> Place | None:
+    """The one of :func:`idle` that is taken."""
+    found = idle(state, name, owner, keys, closed)
+    return min(found, key=attrgetter("instance_id"), default=None)
 
 
 def _on_offer(state: State, place: Place, owner: int) -> bool:

@@ -44,6 +44,11 @@ class Turn:
         lease.move(trigger, self.now)
         self.state.index.moved(lease)
 
+    def become(self, place: Place, state: PlaceState) -> None:
+        """Have an instance do something else."""
+        place.become(state, self.now)
+        self.state.index.became(place)
+
     def end(self, lease: Lease, trigger: Trigger, reason: EndReason, error: str = "") -> None:
         """Move a lease by ``trigger``; if that is the end, file it away and say so."""
         had_slice = lease.granted_at is not None
@@ -82,10 +87,10 @@ class Turn:
         owner = self._owner(place)
         place.lease_id, place.signalled, place.suspects, place.failures = None, None, (), 0
         if not place.ours:
-            place.become(PlaceState.IDLE, self.now)
+            self.become(place, PlaceState.IDLE)
             self.hand_back(place)
         elif self.rules.warm > 0 and owner is not None and not self.state.is_drained(place):
-            place.become(PlaceState.IDLE, self.now)
+            self.become(place, PlaceState.IDLE)
             place.warm_owner, place.warm_until = owner, self.now + self.rules.warm
         else:
             self.destroy(place)
@@ -98,14 +103,14 @@ class Turn:
     def destroy(self, place: Place) -> None:
         """Have an instance of ours destroyed."""
         place.lease_id = None
-        place.become(PlaceState.DESTROYING, self.now)
+        self.become(place, PlaceState.DESTROYING)
         if place.identity is not None:
             self.do(DestroyInstance(place.instance_id, place.spec.gpu_uuid, place.identity))
 
     def condemn(self, place: Place) -> None:
         """Give up waiting for an instance to go; it counts as occupied and is retried."""
         place.lease_id = None
-        place.become(PlaceState.CONDEMNED, self.now)
+        self.become(place, PlaceState.CONDEMNED)
         place.retry_at = self.now + self.rules.backoff(place.failures)
 
     def forget(self, place: Place) -> None:
@@ -117,8 +122,9 @@ class Turn:
         it is, it goes.
         """
         place.lease_id = None
-        place.become(PlaceState.UNRESOLVED, self.now)
-        place.was, place.pooled = PlaceState.DESTROYING, False
+        place.pooled = False
+        self.become(place, PlaceState.UNRESOLVED)
+        place.was = PlaceState.DESTROYING
 
     def lose(self, place: Place) -> None:
         """The instance was found gone, by somebody else's doing; so are its lease and a lock."""

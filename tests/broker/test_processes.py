@@ -40,6 +40,21 @@ def test_a_name_with_parentheses_does_not_confuse(tmp_path: Path) -> None:
         child.kill()
 
 
+def test_a_name_with_a_line_break_does_not_confuse() -> None:
+    """A command that looks like a line about another user and another namespace is still ours."""
+    code = (
+        "import sys; open('/proc/self/comm', 'w').write('a\\nUid: 7'); print(flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        found = find(child.pid)
+        assert (found.uid, found.pids) == (os.getuid(), 1)
+        child.kill()
+
+
 def test_start_times_are_on_the_ledgers_clock() -> None:
     """A process started now started between two looks at CLOCK_BOOTTIME, to a tick."""
     tick = 1 / processes.TICKS_PER_SECOND

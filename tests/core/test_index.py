@@ -39,6 +39,19 @@ def test_gpus_are_alike_while_the_same_is_taken() -> None:
     assert _alike(story) == [["GPU-0", "GPU-1"]]
 
 
+def test_gpus_that_are_alike_are_in_their_order() -> None:
+    """Whichever was given back last, the first of them is the first there is."""
+    story = Story(A100, A100, A100)
+    for kernel in "abc":
+        story.granted(kernel, "7g.40gb")
+    for kernel in "cab":
+        story.release(kernel)
+        story.settle()
+    state = story.ledger.state
+    ((_, alike),) = state.index.alike(state.gpus)
+    assert alike == ["GPU-0", "GPU-1", "GPU-2"]
+
+
 def _alike(story: Story) -> list[list[str]]:
     state = story.ledger.state
     return sorted(sorted(uuids) for _, uuids in state.index.alike(state.gpus))

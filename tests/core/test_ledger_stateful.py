@@ -19,6 +19,7 @@ from jupyter_mig.core.ledger import Ledger
 from jupyter_mig.core.placement import choose
 from jupyter_mig.core.policy import Limits
 from jupyter_mig.core.rules import Rules
+from jupyter_mig.core.state import PlaceState
 from tests.core.another_rule import another_rule
 from tests.core.implied import implied
 from tests.core.nodes import A30, A100, RTX_PRO, gpu
@@ -345,6 +346,31 @@ class Histories(RuleBasedStateMachine):
         for name in {offer.name for offer in supply.offers(state)}:
             everywhere = choose(supply.candidates(state, name, supply.NOTHING))
             assert choose(supply.different(state, name, supply.NOTHING)) == everywhere
+
+    @precondition(lambda self: hasattr(self, "ledger"))
+    @invariant()
+    def what_is_kept_is_what_would_be_found(self) -> None:
+        """The line, those apart, and the instances and neighbours of each GPU, as they are found by
+        looking at everything.
+        """
+        state = self.ledger.state
+        waiting = [one for one in state.leases.values() if one.state is LeaseState.WAITING]
+        assert state.waiting() == sorted(waiting, key=lambda lease: lease.order)
+        apart = {
+            place.instance_id
+            for place in state.instances.values()
+            if place.state is PlaceState.IDLE or place.pooled or not place.ours
+        }
+        assert {place.instance_id for place in state.apart()} == apart
+        alike = [uuids for _, uuids in state.index.alike(state.gpus)]
+        assert sorted(uuid for uuids in alike for uuid in uuids) == sorted(state.gpus)
+        for uuids in alike:
+            creating = [(state.gpus[uuid].gpu.index, state.gpus[uuid].creates) for uuid in uuids]
+            assert creating == sorted(creating)
+            assert len({creates for _, creates in creating}) == 1
+        for uuid in state.gpus:
+            there = [place for place in state.instances.values() if place.spec.gpu_uuid == uuid]
+            assert state.on_gpu(uuid) == there
 
     @invariant()
     def no_slice_has_two_leases(self) -> None:
