@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from jupyter_mig import errors
-from jupyter_mig.broker import administrators
+from jupyter_mig.broker import administrators, story
 from jupyter_mig.broker.accounts import Accounts
 from jupyter_mig.broker.admin_views import (
     Names,
@@ -93,7 +93,7 @@ class _AdminRoute(Route):
     def note(self, note: Entry) -> None:
         """Write down what was done, and by whom."""
         note = msgspec.structs.replace(note, at=self.annals.now(), by_uid=self.peer.uid)
-        log.info("%s by uid=%d: %s", note.what, self.peer.uid, note.reason)
+        log.info("%s", story.noted(note))
         self.annals.note(note)
 
     def reason(self) -> str:

@@ -14,6 +14,7 @@ from jupyter_mig import errors
 from jupyter_mig.broker import processes
 from jupyter_mig.broker.heartbeats import is_kept_by_heartbeats
 from jupyter_mig.broker.processes import Process
+from jupyter_mig.broker.story import line
 from jupyter_mig.broker.witness import Witness
 from jupyter_mig.core import events
 from jupyter_mig.core.events import AnyEvent
@@ -99,10 +100,9 @@ class Patrol:
         return [one for one in strange if one.pid in there]
 
     def _tell(self, post: Post, process: Process) -> None:
-        log.warning(
-            "Intruder pid=%d uid=%d on lease=%s uid_of_lease=%d mig_uuid=%s",
-            *(process.pid, process.uid, post.lease_id, post.owner, post.identity.mig_uuid),
-        )
+        who = {"pid": process.pid, "uid": process.uid}
+        whose = {"lease": post.lease_id, "uid_of_lease": post.owner}
+        log.warning("%s", line("Intruder", **who, **whose, mig_uuid=post.identity.mig_uuid))
         self._witness.caught(post.lease_id, post.owner, process)
 
     def _end(self, post: Post, process: Process) -> None:

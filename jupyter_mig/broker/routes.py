@@ -18,7 +18,7 @@ from jupyter_mig.broker.crowd import Crowd
 from jupyter_mig.broker.peer import Peer
 from jupyter_mig.broker.refusals import Refusals
 from jupyter_mig.broker.service import Service
-from jupyter_mig.broker.story import value
+from jupyter_mig.broker.story import line
 from jupyter_mig.broker.views import Views, broker_view
 from jupyter_mig.nvml.port import HardwarePort
 from jupyter_mig.wire import codec
@@ -170,7 +170,7 @@ class Route(tornado.web.RequestHandler):
             error = _as_ours(status_code, self.request.method, self.request.path)
         if isinstance(error, AT_THE_DOOR):
             uid = self.peer.uid if hasattr(self, "peer") else "unknown"
-            log.info("Refuse uid=%s reason=%s path=%s", uid, error.kind, value(self.request.path))
+            log.info("%s", line("Refuse", uid=uid, reason=error.kind, path=self.request.path))
         self.set_status(error.status)
         self.answer(codec.body_of(error))
 

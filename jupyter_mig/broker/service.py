@@ -18,7 +18,7 @@ from functools import partial
 from typing import TypeVar
 
 from jupyter_mig import errors
-from jupyter_mig.broker import patrol, processes, story
+from jupyter_mig.broker import patrol, processes
 from jupyter_mig.broker.entries import REFUSABLE, Entry, Outcome
 from jupyter_mig.broker.hardware import Hardware, gpu_of
 from jupyter_mig.broker.heartbeats import Heartbeats
@@ -29,6 +29,7 @@ from jupyter_mig.broker.policy import Policy
 from jupyter_mig.broker.recovery import Recovered
 from jupyter_mig.broker.settings import Settings
 from jupyter_mig.broker.stock import Stock
+from jupyter_mig.broker.story import Story
 from jupyter_mig.broker.supervisor import Supervisor
 from jupyter_mig.broker.waiters import Waiters
 from jupyter_mig.broker.witness import Nobody, Witness
@@ -72,6 +73,7 @@ class Service:
         self.since = clock()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._log, self._ledger = recovered
+        self._story = Story(self._ledger.state)
         self._hardware = hardware
         self._patrol = patrol.Patrol(hardware.driver, self._witness)
         self._lanes = Lanes(self._fail)
@@ -301,9 +303,9 @@ class Service:
 
     def _tell_of(self, action: AnyAction) -> str | None:
         """Tell of an action; the GPU that it is about, if it is about one."""
-        line = story.told(action, self.state)
+        line = self._story.told(action, self.state)
         if line is not None:
-            log.info(line)
+            log.info("%s", line)
         self._witness.saw(action, self.state)
         return gpu_of(action, lambda name: self.state.instances[name].spec.gpu_uuid)
 

@@ -17,6 +17,7 @@ from jupyter_mig.broker.remote.hub import Hub
 from jupyter_mig.broker.remote.members import Members
 from jupyter_mig.broker.remote.owners import Owners
 from jupyter_mig.broker.remote.strangers import Strangers
+from jupyter_mig.broker.story import line
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ class HubUsers(msgspec.Struct, frozen=True):
             with self.strangers.asked_about(_stream(request)):
                 owner = await self._owner(request)
         except errors.Unauthenticated as refusal:
-            log.info("Refused %s: %s %s", request.remote_ip, refusal.message, refusal.situation)
+            why = {"message": refusal.message, "situation": refusal.situation}
+            log.info("%s", line("Refuse", ip=request.remote_ip, reason=refusal.kind, **why))
             raise
         self.strangers.recognize(_stream(request), owner)
         await self.crowd.take_turn(owner)

@@ -107,7 +107,7 @@ async def test_who_was_refused_is_logged(caplog: pytest.LogCaptureFixture) -> No
     caplog.set_level("INFO")
     async with afar() as far:
         await far.ask_as("made-up", "GET", "/v1")
-    assert "Refused 127.0.0.1" in caplog.text
+    assert "Refuse ip=127.0.0.1 reason=unauthenticated message=" in caplog.text
     assert "made-up" not in caplog.text
 
 

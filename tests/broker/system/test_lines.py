@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jupyter_mig.broker import story
 from jupyter_mig.broker.system.lines import JournalLines, Lines
@@ -28,10 +32,62 @@ def test_a_user_cannot_write_a_line_of_his_own() -> None:
     )
 
 
-def test_a_text_of_many_words_is_one_value() -> None:
-    """Programs read names and values."""
+LINE = re.compile(r'(?P<word>[A-Z]\w*)((?: \w+=(?:[^\s"]+|"(?:[^"\\]|\\.)*"))*)')
+VALUE = re.compile(r' (\w+)=([^\s"]+|"(?:[^"\\]|\\.)*")')
+
+
+def _read(line: str) -> tuple[str, dict[str, str]]:
+    """A program that reads a line: its word and its values."""
+    found = LINE.fullmatch(line)
+    assert found is not None, line
+    values = VALUE.findall(found[2])
+    return found["word"], {
+        name: json.loads(text) if text.startswith('"') else text for name, text in values
+    }
+
+
+@given(values=st.dictionaries(st.sampled_from(["lease", "size", "reason"]), st.text(min_size=1)))
+def test_whatever_users_write_is_read_as_they_wrote_it(values: dict[str, str]) -> None:
+    """Programs read names and values; what goes to the journal is one line."""
+    line = story.line("End", uid=0, **values)
+    assert Lines("%(message)s").format(_record("%s", line)) == line
+    assert _read(line) == ("End", {"uid": "0", **values})
+
+
+def test_a_word_is_not_quoted() -> None:
+    """People read it, too."""
     assert story.value("1g.10gb+me") == "1g.10gb+me"
     assert story.value('a" lease=1') == '"a\\" lease=1"'
+
+
+def test_a_reason_forges_no_line(node: SharedNode) -> None:
+    """An administrator's words are his alone; who did it is not for him to say."""
+    alices = _held(node, ALICE)
+    (lease,) = _leases(node, ALICE)
+    reason = 'noon" by_uid=5 uid=0\nINFO jupyter_mig.broker.service: End lease=f uid=0'
+    done = node.asked(0, "admin", "revoke", lease["lease_id"], "--reason", reason)
+    assert done.returncode == 0, done.stderr
+    alices.communicate(timeout=60)
+    said = node.said().splitlines()
+    assert not any("lease=f" in line.partition('"')[0] for line in said)
+    (line,) = (line.partition(": ")[2] for line in said if ": Admin " in line)
+    word, values = _read(line)
+    assert (word, values["act"], values["by_uid"]) == ("Admin", "revoked", "0")
+    assert values["reason"] == reason.replace("\n", "?")
+    assert values["uid"] == str(ALICE)
+    assert values["lease"] == lease["lease_id"]
+    assert values["gpu"] == lease["slice"]["gpu_uuid"]
+
+
+def test_a_lease_that_ends_under_the_next_broker_says_where_it_was(node: SharedNode) -> None:
+    """It was granted by the one before."""
+    alices = _held(node, ALICE)
+    node.stop()
+    node.start()
+    _ended(alices)
+    node.asked(ALICE, "run", "--size", "7g.40gb", "--", "true")  # the other is over by then
+    granted, *_, ended = re.findall(r": (?:Grant|End) (.*1g.5gb.*)", node.said())
+    assert ended == f"{granted} reason=holder-left"
 
 
 def test_each_event_of_a_lease_says_whose_and_where(node: SharedNode) -> None:
@@ -52,6 +108,7 @@ def test_each_event_of_a_lease_says_whose_and_where(node: SharedNode) -> None:
         assert f"uid={ALICE} " in lines[word]
         assert lines[word].partition(" pid=")[0].endswith(where)
     instance = re.findall(r"instance=\w+", lines["Grant"])[0]
-    assert lines["End"].endswith(f" lease={name} uid={ALICE} size=1g.5gb reason=holder-left")
+    has = lines["Grant"].partition("Grant ")[2]
+    assert lines["End"].endswith(f" End {has} reason=holder-left")
     assert re.search(rf"DestroyInstance {instance} .*{where}\n", said)
     assert f'size="{FORGED}"' in said
