@@ -19,6 +19,7 @@ from jupyter_mig.broker.hardware import Hardware
 from jupyter_mig.broker.holders import require_pidfd
 from jupyter_mig.broker.inventory import Inventories
 from jupyter_mig.broker.keys import Keys
+from jupyter_mig.broker.lookout import Look, Lookout
 from jupyter_mig.broker.policy import Policy
 from jupyter_mig.broker.premises import Premises
 from jupyter_mig.broker.processes import boot_id
@@ -42,8 +43,9 @@ Until = Callable[[Service, Door], Awaitable[None]]
 
 class Broker(msgspec.Struct, frozen=True):
     """A broker that has all it needs. ``audience`` is whom it serves on its socket, ``remote``
-    whom elsewhere. It does not start if others have ``claims`` on what ``driver`` drives. It closes
-    ``driver``, and the ``annals`` if it is to write any.
+    whom elsewhere. It does not start if others have ``claims`` on what ``driver`` drives, and goes
+    on looking for them with ``look_out``. It closes ``driver``, and the ``annals`` if it is to
+    write any.
     """
 
     premises: Premises
@@ -58,6 +60,7 @@ class Broker(msgspec.Struct, frozen=True):
     remote: Listening | None = None
     supervisor: Supervisor = Unsupervised()
     claims: Callable[[HardwarePort], Collection[Claim]] = lambda _: ()
+    look_out: Look | None = None
 
     async def serve(self, until: Until) -> None:
         """Serve until told to end by a signal, or ``until`` returns; raise what made it fail."""
@@ -70,14 +73,16 @@ class Broker(msgspec.Struct, frozen=True):
             self._open(door)
             if self.remote is not None:
                 door.open_remotely(self.remote)
-            forgetting = asyncio.ensure_future(self._keep_short())
+            besides = [asyncio.ensure_future(self._keep_short())]
+            besides.append(asyncio.ensure_future(self._keep_looking(service)))
             self.supervisor.ready()
             log.info("Open: driver=%s", self.driver.name)
             try:
                 await _until_over(service, told, until(service, door))
             finally:
                 log.info("Closing")
-                forgetting.cancel()
+                for each in besides:
+                    each.cancel()
                 self.supervisor.stopping()
                 self.premises.close_up()
                 await door.close()
@@ -85,6 +90,11 @@ class Broker(msgspec.Struct, frozen=True):
     async def _keep_short(self) -> None:
         if self.annals is not None:
             await keep_short(self.annals, self.settings.history_days)
+
+    async def _keep_looking(self, service: Service) -> None:
+        if self.look_out is not None:
+            lookout = Lookout(service, self.annals, self.look_out)
+            await lookout.keep_looking(self.settings.look_out)
 
     def _open(self, door: Door) -> None:
         if self.premises.door is None:

@@ -303,9 +303,7 @@ class Service:
 
     def _tell_of(self, action: AnyAction) -> str | None:
         """Tell of an action; the GPU that it is about, if it is about one."""
-        line = self._story.told(action, self.state)
-        if line is not None:
-            log.info("%s", line)
+        self._story.tell(action, self.state)
         self._witness.saw(action, self.state)
         return gpu_of(action, lambda name: self.state.instances[name].spec.gpu_uuid)
 

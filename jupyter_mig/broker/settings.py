@@ -11,6 +11,7 @@ class Settings(msgspec.Struct, frozen=True):
     ``idle``: how long an agent without leases and connections stays.
     ``observe``: how often every GPU is looked at even if nothing happens.
     ``observe_waiting``: how often while somebody waits; other brokers may have let go of something.
+    ``look_out``: how often it is looked who else manages GPUs; 0 is never.
     ``write_retry``: how soon an unwritable log is tried again.
     ``stop``: how long a broker that was told to end waits for driver calls under way.
     ``last_answers``: how long it goes on answering those who had come by then.
@@ -29,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True):
     idle: float = 60.0
     observe: float = 30.0
     observe_waiting: float = 2.0
+    look_out: float = 60.0
     write_retry: float = 1.0
     stop: float = 10.0
     last_answers: float = 1.0

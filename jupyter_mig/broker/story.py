@@ -5,6 +5,7 @@ a word is in quotes, as JSON has it, so a user's text cannot look like another v
 from __future__ import annotations
 
 import json
+import logging
 import re
 
 from jupyter_mig.core import actions
@@ -12,6 +13,8 @@ from jupyter_mig.core.actions import Action
 from jupyter_mig.core.leases import Lease
 from jupyter_mig.core.state import Place, State
 from jupyter_mig.wire.administration import Entry
+
+log = logging.getLogger(__name__)
 
 
 class Story:
@@ -21,6 +24,12 @@ class Story:
 
     def __init__(self, state: State) -> None:
         self._slices = {name: _slice(state, lease) for name, lease in state.leases.items()}
+
+    def tell(self, action: Action, state: State) -> None:
+        """Log an action, if it is news."""
+        told = self.told(action, state)
+        if told is not None:
+            log.info("%s", told)
 
     def told(self, action: Action, state: State) -> str | None:
         """The line for an action; None for those that are no news."""

@@ -16,6 +16,8 @@ from jupyter_mig.core.turn import Turn
 
 MIG_IS_OFF = "MIG mode is off"
 DRAINED = "an administrator drains it"
+CLAIMED = "managed by others now: "
+"""So begins why a GPU is drained if it was not an administrator who wanted that."""
 
 _IN_FLIGHT = frozenset({PlaceState.CREATING, PlaceState.CLAIMING, PlaceState.DESTROYING})
 
@@ -80,6 +82,8 @@ def _same(place: Place, found: Instance) -> bool:
 
 def drained(why: str) -> str:
     """The problem of a GPU on which nothing new is to be started."""
+    if why.startswith(CLAIMED):
+        return why
     return f"{DRAINED}: {why}" if why else DRAINED
 
 

@@ -26,9 +26,13 @@ class Claim(NamedTuple):
     gpu: Gpu
     claimant: Claimant
 
+    @property
+    def who(self) -> str:
+        """Who has it, and what file says so."""
+        return f"{self.claimant.name}, {plain(self.claimant.source, 300)}"
+
     def __str__(self) -> str:
-        who = f"{self.claimant.name}, {plain(self.claimant.source, 300)}"
-        return f"GPU {self.gpu.index} ({self.gpu.uuid}): {who}"
+        return f"GPU {self.gpu.index} ({self.gpu.uuid}): {self.who}"
 
 
 def root_of(driver: str) -> Path | None:
@@ -54,24 +58,30 @@ def search(root: Path | None, hostname: str = "") -> tuple[Claimant, ...]:
 def claims(
     claimants: Sequence[Claimant], counts: Callable[[Claim], bool], driver: HardwarePort
 ) -> list[Claim]:
-    """Those on the driver's GPUs that count."""
-    found = _claims(claimants, driver) if claimants else ()
-    return [claim for claim in found if counts(claim)]
-
-
-def _claims(claimants: Sequence[Claimant], driver: HardwarePort) -> list[Claim]:
+    """Those on the driver's GPUs that count. None while the driver does not answer: whatever is
+    started then fails for that.
+    """
     try:
-        gpus = driver.gpus()
+        return claims_now(claimants, counts, driver)
     except errors.DriverError as error:
         log.warning("Whether others have the GPUs is not known: %s", error)
         return []
-    return [
+
+
+def claims_now(
+    claimants: Sequence[Claimant], counts: Callable[[Claim], bool], driver: HardwarePort
+) -> list[Claim]:
+    """The same; raises DriverError if the driver does not answer."""
+    if not claimants:
+        return []
+    found = (
         Claim(gpu, claimant)
-        for gpu in gpus
+        for gpu in driver.gpus()
         for slices in (_slices(driver, gpu),)
         for claimant in claimants
         if claimant.has(gpu, slices)
-    ]
+    )
+    return [claim for claim in found if counts(claim)]
 
 
 def _slices(driver: HardwarePort, gpu: Gpu) -> frozenset[str]:

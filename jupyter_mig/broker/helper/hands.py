@@ -15,7 +15,13 @@ from jupyter_mig.broker.helper import verbs
 from jupyter_mig.broker.helper.line import LONGEST_BYTES
 
 Expected = TypeVar(
-    "Expected", verbs.Described, verbs.Observed, verbs.Occupied, verbs.Created, verbs.Done
+    "Expected",
+    verbs.Described,
+    verbs.Observed,
+    verbs.Occupied,
+    verbs.Claimed,
+    verbs.Created,
+    verbs.Done,
 )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Collection
 
 import msgspec
 
 from jupyter_mig import errors
 from jupyter_mig.broker import processes
+from jupyter_mig.broker.claimants.search import Claim
 from jupyter_mig.broker.helper import mode, verbs
 from jupyter_mig.broker.helper.filter.device_filter import DeviceFilter
 from jupyter_mig.broker.helper.nodes import InstanceNodes
@@ -17,10 +19,14 @@ from jupyter_mig.nvml.port import HardwarePort, Removable
 
 log = logging.getLogger(__name__)
 
+_LOOKS = (verbs.Describe, verbs.LookOut, verbs.Observe, verbs.Look)
+"""Verbs that change nothing: no news."""
+
 
 class Helper:
     """Cuts the GPUs of ``gpu_uuids``, in this order, and no others. For any number of threads.
     On those of ``turned_on`` it has MIG mode on from the start, and whenever it opens NVML again.
+    ``claims`` looks who else manages some of them by now.
 
     Raises NotFound if one of them is not there.
     """
@@ -32,12 +38,15 @@ class Helper:
         register: Register,
         filter_: DeviceFilter | None = None,
         turned_on: tuple[str, ...] = (),
+        *,
+        claims: Callable[[], Collection[Claim]] = tuple,
     ) -> None:
         self._driver = driver
         self._register = register
         self._uuids = gpu_uuids
         self._filter = filter_
         self._turned_on = turned_on
+        self._claims = claims
         mode.turn_on(driver, turned_on)
         self._gpus()
 
@@ -48,16 +57,13 @@ class Helper:
         except errors.JupyterMigError as error:
             log.warning("%r: %s", verb, error.message)
             return _failed(error)
-        if not isinstance(verb, verbs.Describe | verbs.Observe | verbs.Look):
+        if not isinstance(verb, _LOOKS):
             log.info("%r: %r", verb, outcome)
         return outcome
 
     def _do(self, verb: verbs.Verb) -> verbs.Outcome:
-        if isinstance(verb, verbs.Describe):
-            return verbs.Described(self._gpus())
-        if isinstance(verb, verbs.LetGo | verbs.TakeUp):
-            self._hold(verb)
-            return verbs.Done()
+        if isinstance(verb, verbs.OfNode):
+            return self._of_node(verb)
         uuid = self._uuid(verb.gpu)
         match verb:
             case verbs.Observe():
@@ -70,6 +76,20 @@ class Helper:
             case _:
                 self._change(uuid, verb)
                 return verbs.Done()
+
+    def _of_node(self, verb: verbs.OfNode) -> verbs.Outcome:
+        match verb:
+            case verbs.Describe():
+                return verbs.Described(self._gpus())
+            case verbs.LookOut():
+                return verbs.Claimed(self._claimed())
+            case _:
+                self._hold(verb)
+                return verbs.Done()
+
+    def _claimed(self) -> tuple[tuple[int, str], ...]:
+        places = {uuid: place for place, uuid in enumerate(self._uuids)}
+        return tuple((places[each.gpu.uuid], each.who) for each in self._claims())
 
     def _hold(self, verb: verbs.LetGo | verbs.TakeUp) -> None:
         if not isinstance(self._driver, Removable):

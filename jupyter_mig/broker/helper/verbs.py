@@ -21,6 +21,10 @@ class Describe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True
     """What GPUs are there, and what can they be cut into? Placements are root's to know."""
 
 
+class LookOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """Who else manages GPUs here by now? Only root may read all that tells."""
+
+
 class LetGo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     """Close NVML, so that the driver can be replaced."""
 
@@ -98,10 +102,13 @@ class Kill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     gently: bool
 
 
+OfNode: TypeAlias = Describe | LookOut | LetGo | TakeUp
+"""Verbs about all of it."""
+
 OfInstance: TypeAlias = Destroy | Own | Protect | Unprotect | Admit | Kill
 """Verbs about an instance that is there."""
 
-Verb: TypeAlias = Describe | LetGo | TakeUp | Observe | Look | Create | OfInstance
+Verb: TypeAlias = OfNode | Observe | Look | Create | OfInstance
 
 
 class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
@@ -120,6 +127,12 @@ class Occupied(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True
     """The pids on it."""
 
     pids: tuple[int, ...]
+
+
+class Claimed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """Places of GPUs that others manage, and who does."""
+
+    gpus: tuple[tuple[Number, str], ...]
 
 
 class Created(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
@@ -143,7 +156,7 @@ class Failed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     call: str = ""
 
 
-Outcome: TypeAlias = Described | Observed | Occupied | Created | Done | Failed
+Outcome: TypeAlias = Described | Observed | Occupied | Claimed | Created | Done | Failed
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -49,6 +49,15 @@ class MIGBroker(Configurable):
         """,
     ).tag(config=True)
 
+    look_out_seconds = Float(
+        Settings().look_out,
+        min=0.0,
+        help="""
+        How often it is looked who else manages GPUs here by now; nothing new is started on those.
+        0 is never but at the start.
+        """,
+    ).tag(config=True)
+
     static_gpus = List(
         Unicode(),
         help="GPUs whose slices are handed out as they are; none is made or destroyed there.",
@@ -155,13 +164,21 @@ class MIGBroker(Configurable):
     ).tag(config=True)
 
     connections_per_user = Int(
-        1024, min=1, help="How many connections one user may have. Each request that waits is one."
+        1024,
+        min=1,
+        help="""
+        How many connections one user may have. Each request that waits is one. All numbers that
+        `/etc/subuid` gives to a user count as one.
+        """,
     ).tag(config=True)
 
     leases_per_user = Int(
         Settings().most_leases,
         min=1,
-        help="How many leases and requests one user may have; quotas of slices are a policy's.",
+        help="""
+        How many leases and requests one user may have; quotas of slices are a policy's. Numbers
+        that are some user's to be in a user namespace get none.
+        """,
     ).tag(config=True)
 
     longest_silence_seconds = Float(
@@ -250,6 +267,7 @@ class MIGBroker(Configurable):
         """The broker's own."""
         return Settings(
             dcgm_exporter=self.dcgm_exporter,
+            look_out=self.look_out_seconds,
             keep_reading=self.keep_reading_seconds,
             history_days=self.history_days,
             most_leases=self.leases_per_user,

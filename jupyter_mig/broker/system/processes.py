@@ -24,6 +24,7 @@ from jupyter_mig.broker.annals import Annals
 from jupyter_mig.broker.claimants import search
 from jupyter_mig.broker.claimants.claimant import Claimant
 from jupyter_mig.broker.claimants.disputes import concerns_node
+from jupyter_mig.broker.claimants.search import Claim
 from jupyter_mig.broker.crowd import Crowd
 from jupyter_mig.broker.helper import line, mode, verbs
 from jupyter_mig.broker.helper.driver import HelpedDriver
@@ -107,7 +108,8 @@ class SystemBroker(msgspec.Struct, frozen=True):
             register = Register(Path(own.helper_directory) / REGISTER)
             filter_ = cgroups.filter_of(own, driver)
             turned_on = self._to_be_turned_on(driver)
-            line.serve(end, Helper(driver, own.listed, register, filter_, turned_on))
+            claims = partial(self._claims_now, driver)
+            line.serve(end, Helper(driver, own.listed, register, filter_, turned_on, claims=claims))
         finally:
             driver.close()
 
@@ -142,6 +144,7 @@ class SystemBroker(msgspec.Struct, frozen=True):
         if end is None:
             driver = self._open_driver()
             mode.turn_on(driver, self._to_be_turned_on(driver))
+            look = partial(self._look, driver)
             over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         else:
             hands = Hands(end)
@@ -151,6 +154,7 @@ class SystemBroker(msgspec.Struct, frozen=True):
             driver = HelpedDriver(
                 self._open_driver(), hands, isolates=own.isolation, filters=filters
             )
+            look = partial(self._ask, hands)
             over = asyncio.wrap_future(hands.gone)
         everybody = Everybody(Crowd(own.connections_per_user))
         members = remotely.members(own)
@@ -166,6 +170,7 @@ class SystemBroker(msgspec.Struct, frozen=True):
             annals=Annals(premises.directory / meeting.ANNALS),
             supervisor=manager,
             claims=partial(search.claims, self.claimants, partial(concerns_node, own)),
+            look_out=look,
         )
         log.info("The node's broker: socket=%s isolation=%s", own.socket, own.isolation)
         if premises.door is not None and own.listen and remote is None:
@@ -178,6 +183,21 @@ class SystemBroker(msgspec.Struct, frozen=True):
         claims = search.claims(self.claimants, partial(concerns_node, own), driver)
         claimed = {claim.gpu.uuid for claim in claims}
         return tuple(uuid for uuid in own.gpus if own.enable_mig_mode and uuid not in claimed)
+
+    def _claims_now(self, driver: HardwarePort) -> list[Claim]:
+        """Others' claims, as files tell by now."""
+        own = self.configuration
+        claimants = search.search(search.root_of(own.driver))
+        return search.claims_now(claimants, partial(concerns_node, own), driver)
+
+    def _look(self, driver: HardwarePort) -> dict[str, str]:
+        """Who has which GPU, as the broker sees it itself."""
+        return {each.gpu.uuid: each.who for each in self._claims_now(driver)}
+
+    def _ask(self, hands: Hands) -> dict[str, str]:
+        """Who has which GPU, as root sees it."""
+        claimed = hands.ask(verbs.LookOut(), verbs.Claimed).gpus
+        return {self.configuration.listed[place]: who for place, who in claimed}
 
     def _open_driver(self) -> HardwarePort:
         return open_driver(

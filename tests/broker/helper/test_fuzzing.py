@@ -26,7 +26,7 @@ __all__ = ["root"]
 _EDGES = (0, 1, 2, 19, 2**31 - 1, 2**31, 2**32 - 1)
 _NUMBERS = st.sampled_from(_EDGES) | st.integers(0, 16) | st.integers(0, 2**32 - 1)
 _KINDS = (
-    *(verbs.Describe, verbs.Observe, verbs.Look, verbs.Create, verbs.Destroy),
+    *(verbs.Describe, verbs.LookOut, verbs.Observe, verbs.Look, verbs.Create, verbs.Destroy),
     *(verbs.Protect, verbs.Unprotect, verbs.Admit, verbs.Kill),
 )
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.broker.claimants.trees import GRES_CONF, PLUGINS, checkpoint, service, write
-from tests.broker.system.shared_node import SharedNode, lacking, shared_node
+from tests.broker.system.shared_node import (
+    ALICE,
+    BOB,
+    PATIENCE_SECONDS,
+    SharedNode,
+    lacking,
+    shared_node,
+)
+from tests.broker.system.test_system_broker import _ended, _held, _leases
 
 
 @pytest.fixture
@@ -60,3 +69,36 @@ def test_who_cuts_at_boot_alone_can_be_put_up_with() -> None:
         service(node.tree)
         node.start()
         assert node.running
+
+
+def test_a_gpu_that_is_claimed_later_is_handed_out_no_more() -> None:
+    """Root looks again, for the broker may not read all that tells. Who has a slice keeps it, who
+    asks is told whose the GPU is; when it is ours again there are slices again.
+    """
+    if lacking():
+        pytest.skip(lacking())
+    with shared_node(look_out_seconds=0.05) as node:
+        node.start()
+        alices = _held(node, ALICE)
+        (gpu,) = [uuid for uuid in node.configuration.read_text().split('"') if uuid[:4] == "GPU-"]
+        file = checkpoint(node.tree, {"nvidia.com/gpu": [gpu]})
+        (node.tree / PLUGINS).chmod(0o700)
+        said = eventually(node, ("Claimed ",))
+        assert f'Claimed gpu={gpu} who="Kubernetes, {file}"' in said
+        refused = node.asked(BOB, "run", "--no-wait", "--size", "1g.5gb", "--", "true")
+        assert b"managed by others now: Kubernetes" in refused.stderr, refused.stderr
+        assert [lease["state"] for lease in _leases(node, ALICE)] == ["bound"]
+        file.unlink()
+        eventually(node, ("Unclaimed ",))
+        given = node.asked(BOB, "run", "--size", "1g.5gb", "--", "true")
+        assert given.returncode == 0, given.stderr
+        _ended(alices)
+
+
+def eventually(node: SharedNode, words: tuple[str, ...]) -> str:
+    """The broker's log, once it has all these words."""
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while not all(word in node.said() for word in words):
+        assert time.monotonic() < give_up_at, node.said()
+        time.sleep(0.02)
+    return node.said()

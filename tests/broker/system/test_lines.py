@@ -64,7 +64,7 @@ def test_a_reason_forges_no_line(node: SharedNode) -> None:
     """An administrator's words are his alone; who did it is not for him to say."""
     alices = _held(node, ALICE)
     (lease,) = _leases(node, ALICE)
-    reason = 'noon" by_uid=5 uid=0\nINFO jupyter_mig.broker.service: End lease=f uid=0'
+    reason = 'noon" by_uid=5 uid=0\nINFO jupyter_mig.broker.story: End lease=f uid=0'
     done = node.asked(0, "admin", "revoke", lease["lease_id"], "--reason", reason)
     assert done.returncode == 0, done.stderr
     alices.communicate(timeout=60)
