@@ -9,28 +9,19 @@ import pwd
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 REMEMBER_SECONDS = 60.0
 """How long an answer holds: a user who was given a group has to wait no longer."""
 
-SUBORDINATES = Path("/etc/subuid")
-"""Which users may be which others in user namespaces of their own (subuid(5))."""
-
 _MOST_REMEMBERED = 4096
 
 
 class Account(NamedTuple):
-    """A user's name, empty for one without an account, and the names of his groups.
-
-    ``subordinate_to``: who, by name or number, may be that user without an account whenever he
-    likes; empty if nobody.
-    """
+    """A user's name, empty for one without an account, and the names of his groups."""
 
     name: str = ""
     groups: frozenset[str] = frozenset()
-    subordinate_to: str = ""
 
     def is_among(self, who: tuple[str, ...]) -> bool:
         """Whether one of ``who`` means this user: a name, ``@`` and a group, or ``*``."""
@@ -63,6 +54,12 @@ class Accounts:
             known = self._known[uid] = _Known(asked, now + REMEMBER_SECONDS)
         return await asyncio.shield(known.asked)
 
+    def known(self, uid: int) -> Account | None:
+        """What was found when that user was last looked up; None if he was not, of late."""
+        known = self._known.get(uid)
+        found = known is not None and known.asked.done() and known.asked.exception() is None
+        return known.asked.result() if known is not None and found else None
+
     def _forget_old(self, now: float) -> None:
         if len(self._known) >= _MOST_REMEMBERED:
             self._known = {uid: each for uid, each in self._known.items() if each.until > now}
@@ -73,22 +70,9 @@ def look_up(uid: int) -> Account:
     try:
         user = pwd.getpwuid(uid)
     except (KeyError, OverflowError):
-        return Account(subordinate_to=_superior(uid))
+        return Account()
     groups = set()
     for gid in os.getgrouplist(user.pw_name, user.pw_gid):
         with suppress(KeyError):  # a number without a name
             groups.add(grp.getgrgid(gid).gr_name)
     return Account(user.pw_name, frozenset(groups))
-
-
-def _superior(uid: int) -> str:
-    """Whose subordinate a number is. The file alone is asked, not what else ``subid:`` in
-    nsswitch.conf may name.
-    """
-    with suppress(OSError):
-        for line in SUBORDINATES.read_text(encoding="utf-8", errors="replace").splitlines():
-            with suppress(ValueError):  # no such line
-                owner, first, count = line.split(":")
-                if int(first) <= uid < int(first) + int(count):
-                    return owner
-    return ""

@@ -24,6 +24,7 @@ _ALWAYS: Errors = (
     errors.JupyterMigError,
     errors.BadRequest,
     errors.ForeignBroker,
+    errors.NotAllowed,
     errors.TooMany,
     errors.Unauthenticated,
     errors.HubUnreachable,
@@ -74,13 +75,12 @@ def _call(
 
 def _act(name: str, words: str, answer: Any, failing: Errors = ()) -> Call:
     """Something that an administrator does, and may say why."""
-    failing = (*_ALWAYS, errors.NotAllowed, *_UNLOGGED, *failing)
+    failing = (*_ALWAYS, *_UNLOGGED, *failing)
     return Call(name, words, answer, admin.ActRequest, None, failing, body_required=False)
 
 
 _MINE: Errors = (errors.UnknownLease,)
 _HELD: Errors = (*_ANSWERS_NO, *_UNLOGGED)
-_ADMIN: Errors = (errors.NotAllowed,)
 
 _LEASE = f"/v1/leases/{{{LEASE_ID}}}"
 
@@ -171,20 +171,20 @@ _LEASES = {
 
 _ADMINISTRATION = {
     "GET /v1/admin/leases": _call(
-        "all_leases", "Everybody's live leases.", list[admin.AnyLeaseView], failing=_ADMIN
+        "all_leases", "Everybody's live leases.", list[admin.AnyLeaseView]
     ),
     "GET /v1/admin/uses": _call(
         "uses",
         "Whether those who hold slices use them.",
         list[admin.UseView],
-        failing=(*_ADMIN, *_DRIVER),
+        failing=_DRIVER,
     ),
     "DELETE /v1/admin/leases/{lease_id}": _call(
         "revoke",
         "Take a lease away; its owner is told why.",
         admin.AnyLeaseView,
         body=admin.RevokeRequest,
-        failing=(*_ADMIN, errors.UnknownLease, errors.LeaseEnded, *_UNLOGGED),
+        failing=(errors.UnknownLease, errors.LeaseEnded, *_UNLOGGED),
     ),
     "POST /v1/admin/gpus/{gpu_uuid}/drain": _act(
         "drain", "Start nothing new on that GPU.", messages.GpuView
@@ -205,7 +205,6 @@ _ADMINISTRATION = {
         "orphans",
         "Instances that the broker did not make, as far as it knows.",
         list[admin.OrphanView],
-        failing=_ADMIN,
     ),
     "POST /v1/admin/orphans/{instance_id}/adopt": _act(
         "adopt", "Hand it out as it is, from now on.", admin.OrphanView
@@ -213,15 +212,12 @@ _ADMINISTRATION = {
     "POST /v1/admin/orphans/{instance_id}/destroy": _act(
         "destroy", "Destroy it, as soon as nobody is on it.", admin.OrphanView, _DRIVER
     ),
-    "GET /v1/admin/audit": _call(
-        "audit", "What has happened.", list[admin.AuditView], query=Since, failing=_ADMIN
-    ),
+    "GET /v1/admin/audit": _call("audit", "What has happened.", list[admin.AuditView], query=Since),
     "GET /v1/admin/intervals": _call(
         "intervals",
         "Which slice was whose, and when.",
         list[admin.IntervalView],
         query=Between,
-        failing=_ADMIN,
     ),
 }
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from jupyter_mig import errors
+from jupyter_mig.broker.persons import Person
 
 _MOST_REMEMBERED = 4096
 _LONGEST_SECONDS = 20.0
@@ -23,29 +24,29 @@ class Pace:
         self._seconds_each = 1 / a_second
         self._ahead_seconds = burst / a_second
         self._clock = clock
-        self._paid_until: dict[int, float] = {}
+        self._paid_until: dict[Person, float] = {}
 
-    def due_in(self, uid: int, count: int = 1) -> float:
+    def due_in(self, person: Person, count: int = 1) -> float:
         """How long ``count`` more have to wait, in seconds; they are counted, unless that is too
         long: then it raises TooMany.
         """
         now = self._clock()
         self._forget_old(now)
         unpaid = now - self._ahead_seconds  # which is below 0 soon after the machine has started
-        earliest = max(self._paid_until.get(uid, unpaid), unpaid)
+        earliest = max(self._paid_until.get(person, unpaid), unpaid)
         due = earliest + count * self._seconds_each
         if due - now > _LONGEST_SECONDS:
             raise errors.TooMany(
                 "You ask the broker too much, too fast.",
                 next_step="Wait a little. Look for programs of yours that ask again and again.",
             )
-        self._paid_until[uid] = due
+        self._paid_until[person] = due
         return max(due - now, 0.0)
 
     def _forget_old(self, now: float) -> None:
         if len(self._paid_until) >= _MOST_REMEMBERED:
             oldest = now - self._ahead_seconds
-            self._paid_until = {uid: at for uid, at in self._paid_until.items() if at > oldest}
+            self._paid_until = {each: at for each, at in self._paid_until.items() if at > oldest}
 
 
 class Crowd:
@@ -60,37 +61,37 @@ class Crowd:
         self, connections: int = 1024, requests: Pace | None = None, asks: Pace | None = None
     ) -> None:
         self._most = connections
-        self._open: Counter[int] = Counter()
+        self._open: Counter[Person] = Counter()
         self._requests = requests or Pace(200.0, 1000)
         self._asks = asks or Pace(10.0, 2000)
 
-    def enter(self, uid: int) -> bool:
+    def enter(self, person: Person) -> bool:
         """A connection was made; whether it may stay. If so, :meth:`leave` says when it is over."""
-        if self._open[uid] >= 2 * self._most:
+        if self._open[person] >= 2 * self._most:
             return False
-        self._open[uid] += 1
+        self._open[person] += 1
         return True
 
-    def leave(self, uid: int) -> None:
+    def leave(self, person: Person) -> None:
         """A connection is over."""
-        self._open[uid] -= 1
-        if not self._open[uid]:
-            del self._open[uid]
+        self._open[person] -= 1
+        if not self._open[person]:
+            del self._open[person]
 
-    async def take_turn(self, uid: int) -> None:
+    async def take_turn(self, person: Person) -> None:
         """Return when a request may be answered. Raises TooMany beyond the connections, or when
         that would take too long.
         """
-        if self._open[uid] > self._most:
+        if self._open[person] > self._most:
             raise errors.TooMany(
                 f"You have more than {self._most} connections to the broker.",
                 next_step="Close some: look for programs of yours that ask again and again.",
             )
-        await _sleep(self._requests.due_in(uid))
+        await _sleep(self._requests.due_in(person))
 
-    async def ask(self, uid: int, count: int) -> None:
+    async def ask(self, person: Person, count: int) -> None:
         """Return when so many slices may be asked for. Raises TooMany as :meth:`take_turn` does."""
-        await _sleep(self._asks.due_in(uid, count))
+        await _sleep(self._asks.due_in(person, count))
 
 
 async def _sleep(seconds: float) -> None:

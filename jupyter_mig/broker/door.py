@@ -44,7 +44,6 @@ from tornado.web import Application, RequestHandler
 from jupyter_mig import errors
 from jupyter_mig.broker import admin_routes
 from jupyter_mig.broker.annals import Annals
-from jupyter_mig.broker.crowd import Crowd
 from jupyter_mig.broker.gauges import Gauges
 from jupyter_mig.broker.history_route import HistoryRoute
 from jupyter_mig.broker.keys import Keys
@@ -60,6 +59,7 @@ from jupyter_mig.broker.lease_routes import (
 )
 from jupyter_mig.broker.openapi import OpenapiRoute
 from jupyter_mig.broker.peer import peer_of
+from jupyter_mig.broker.persons import Person
 from jupyter_mig.broker.plan_route import PlanRoute
 from jupyter_mig.broker.readings_route import ReadingsRoute
 from jupyter_mig.broker.remote.listening import Listening
@@ -93,16 +93,16 @@ _LEASE = r"/v1/leases/([0-9A-Za-z_-]+)"
 
 class _Server(HTTPServer):
     """Tornado's server, which also counts connections: those that are open, and all there were;
-    and, where there is a ``crowd``, those of each user; by TCP, ``strangers`` until they are known.
+    and, where it is for ``everybody``, those of each; by TCP, ``strangers`` until they are known.
     """
 
     def initialize(self, *arguments: object, **given: object) -> None:
         """Tornado calls this instead of a constructor."""
         self.open_connections = 0
         self.visits = 0
-        self.crowd: Crowd | None = None
+        self.everybody: Everybody | None = None
         self.strangers: Strangers | None = None
-        self._uids: dict[IOStream, int] = {}
+        self._persons: dict[IOStream, Person] = {}
         super().initialize(*arguments, **given)  # type: ignore[arg-type]  # handed through
 
     def handle_stream(self, stream: IOStream, address: tuple[object, ...]) -> None:
@@ -111,11 +111,12 @@ class _Server(HTTPServer):
             # Tornado keeps the address of a connection. Of this kind it is who connected, looked at
             # now: later the pid may be another's.
             address = peer = peer_of(stream.socket)
-            if self.crowd is not None:
-                if not self.crowd.enter(peer.uid):
+            if self.everybody is not None:
+                person = self.everybody.persons.behind(peer.uid)
+                if not self.everybody.crowd.enter(person):
                     stream.close()
                     return
-                self._uids[stream] = peer.uid
+                self._persons[stream] = person
         if self.strangers is not None:
             self.strangers.enter(stream, str(address[0]))
         self.open_connections += 1
@@ -130,8 +131,8 @@ class _Server(HTTPServer):
         super().on_close(server_conn)
 
     def _left(self, stream: IOStream) -> None:
-        if self.crowd is not None:
-            self.crowd.leave(self._uids.pop(stream))
+        if self.everybody is not None:
+            self.everybody.crowd.leave(self._persons.pop(stream))
         if self.strangers is not None:
             self.strangers.leave(stream)
 
@@ -156,7 +157,7 @@ class Door:
         self._mode = audience.mode
         self._gauges = Gauges(service, driver)
         self._server = self._serving(audience)
-        self._server.crowd = audience.crowd if isinstance(audience, Everybody) else None
+        self._server.everybody = audience if isinstance(audience, Everybody) else None
         self._remote: _Server | None = None
 
     def _serving(self, audience: Audience, tls: ssl.SSLContext | None = None) -> _Server:

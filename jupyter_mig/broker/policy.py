@@ -7,8 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from jupyter_mig import errors
-from jupyter_mig.broker.accounts import SUBORDINATES, Account, Accounts
+from jupyter_mig.broker.accounts import Account, Accounts
 from jupyter_mig.broker.remote.hub import MARK
 from jupyter_mig.broker.remote.members import Members
 from jupyter_mig.broker.remote.owners import UnixUsers
@@ -71,14 +70,11 @@ class Policy:
 
     async def limits(self, uid: int) -> Limits | None:
         """What a user may have now. Raises HubUnreachable where the Hub must say who he is, is
-        silent, and has never said it; NotAllowed for a number that is some user's to be, for he
-        would have his limits once for each.
+        silent, and has never said it.
         """
         if not self._rules:
             return None
         account = await self._accounts.of(uid)
-        if account.subordinate_to:
-            raise _not_his_own(uid, account.subordinate_to)
         for rule, limits in self._rules:
             if account.is_among(rule.who) or await self._is_meant(uid, account, rule):
                 return limits
@@ -95,11 +91,3 @@ class Policy:
 
     async def _account(self, uid: int) -> Account:
         return await self._accounts.of(uid) if self._admins else Account()
-
-
-def _not_his_own(uid: int, owner: str) -> errors.NotAllowed:
-    return errors.NotAllowed(
-        f"User {uid} is a subordinate of user {owner}, who has limits of his own.",
-        situation=f"{SUBORDINATES} says so.",
-        next_step="Ask as that user (rootless containers: --userns=keep-id), or by the TCP door.",
-    )

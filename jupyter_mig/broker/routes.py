@@ -16,6 +16,7 @@ from tornado.httputil import HTTPServerRequest
 from jupyter_mig import errors
 from jupyter_mig.broker.crowd import Crowd
 from jupyter_mig.broker.peer import Peer
+from jupyter_mig.broker.persons import Persons
 from jupyter_mig.broker.refusals import Refusals
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.story import line
@@ -69,23 +70,35 @@ class OneUser(msgspec.Struct, frozen=True):
 
 class Everybody(msgspec.Struct, frozen=True):
     """A system broker's audience: all users of the node, each for his own leases. ``crowd`` sees to
-    it that none takes the whole door.
+    it that none takes the whole door, ``persons`` that none is many.
     """
 
     crowd: Crowd = msgspec.field(default_factory=Crowd)
+    persons: Persons = msgspec.field(default_factory=Persons)
     mode: ClassVar[int] = 0o666
 
     async def admit(self, request: HTTPServerRequest) -> Peer:
         """Who asks, when it is his turn: policy and ownership decide what each may have. Raises
-        TooMany for one who has too many connections.
+        TooMany for one who has too many connections, NotAllowed for one who is not himself.
         """
-        peer = _caller(request)
-        await self.crowd.take_turn(peer.uid)
+        peer = await self._in_turn(request)
+        try:
+            await self.persons.require_own(peer.uid)
+        except errors.NotAllowed as refusal:
+            _tell_refused(peer.uid, refusal, request.path)
+            raise
         return peer
 
     async def look(self, request: HTTPServerRequest, owner: Callable[[], int]) -> Peer:  # noqa: ARG002 - the kernel tells who asks
-        """Who asks, when it is his turn, as ever."""
-        return await self.admit(request)
+        """Who asks, when it is his turn. The key serves whoever has it: a kernel may be in a
+        container of its user's, under a number that is not his own.
+        """
+        return await self._in_turn(request)
+
+    async def _in_turn(self, request: HTTPServerRequest) -> Peer:
+        peer = _caller(request)
+        await self.crowd.take_turn(self.persons.behind(peer.uid))
+        return peer
 
     async def pace(self, uid: int, asks: int) -> None:
         """At the pace of one among many."""
@@ -97,6 +110,10 @@ AT_THE_DOOR = (errors.TooMany, errors.NotTheHolder, errors.Unauthenticated)
 
 Local: TypeAlias = OneUser | Everybody
 """Whom a broker serves on its Unix socket; ``mode`` is that of the socket."""
+
+
+def _tell_refused(uid: int | str, error: errors.JupyterMigError, path: str) -> None:
+    log.info("%s", line("Refuse", uid=uid, reason=error.kind, path=path))
 
 
 def _caller(request: HTTPServerRequest) -> Peer:
@@ -170,7 +187,7 @@ class Route(tornado.web.RequestHandler):
             error = _as_ours(status_code, self.request.method, self.request.path)
         if isinstance(error, AT_THE_DOOR):
             uid = self.peer.uid if hasattr(self, "peer") else "unknown"
-            log.info("%s", line("Refuse", uid=uid, reason=error.kind, path=self.request.path))
+            _tell_refused(uid, error, self.request.path)
         self.set_status(error.status)
         self.answer(codec.body_of(error))
 

@@ -5,12 +5,10 @@ import grp
 import os
 import pwd
 import threading
-from pathlib import Path
 
 import msgspec
 import pytest
 
-from jupyter_mig import errors
 from jupyter_mig.broker import accounts
 from jupyter_mig.broker.accounts import Account, Accounts, look_up
 from jupyter_mig.broker.policy import Policy, Rule
@@ -41,22 +39,6 @@ def test_the_system_knows_users() -> None:
     account = look_up(user.pw_uid)
     assert account.name == user.pw_name
     assert grp.getgrgid(user.pw_gid).gr_name in account.groups
-
-
-async def test_a_number_that_is_some_users_to_be_has_no_limits_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In user namespaces one user can be 65,536 others: each would have his share. Numbers with an
-    account are their own, also where somebody's range covers them.
-    """
-    ranges = tmp_path / "subuid"
-    ranges.write_text(f"# ours\nalice:{WITHOUT_ACCOUNT - 5}:6\nbob:0:65536\nx:y:z\n\n")
-    monkeypatch.setattr(accounts, "SUBORDINATES", ranges)
-    policy = Policy([Rule(("*",), slices=1)])
-    with pytest.raises(errors.NotAllowed, match="a subordinate of user alice"):
-        await policy.limits(WITHOUT_ACCOUNT)
-    for uid in (os.getuid(), WITHOUT_ACCOUNT + 1, WITHOUT_ACCOUNT - 6):
-        assert await policy.limits(uid) is not None
 
 
 async def test_the_first_rule_that_means_a_user_is_his() -> None:
