@@ -12,11 +12,13 @@ import asyncio
 import inspect
 import os
 import uuid
+from http import HTTPStatus
 from typing import Any
 
 from dockerspawner import DockerSpawner
 from jupyterhub.traitlets import Callable
 from jupyterhub.utils import maybe_future
+from tornado.web import HTTPError
 from traitlets import Bool, Float, TraitError, Unicode, Union, validate
 
 from jupyter_mig import errors
@@ -34,6 +36,18 @@ _GIVE_BACK_TRIES = 12
 
 _giving_back: set[asyncio.Task[None]] = set()
 """The Hub drops its spawners before they may have been heard."""
+
+
+class Refusal(HTTPError):
+    """An error for the user. Of other errors the Hub keeps the words to itself, and after some in
+    a row it ends (``consecutive_failure_limit``), unless their status is below 500.
+    """
+
+    def __init__(self, error: errors.JupyterMigError) -> None:
+        trouble = isinstance(error, errors.BrokerError)
+        status = HTTPStatus.SERVICE_UNAVAILABLE if trouble else HTTPStatus.CONFLICT
+        super().__init__(status, str(error), reason=error.kind)
+        self.jupyterhub_message = str(error)
 
 
 class SliceDockerSpawner(DockerSpawner):  # type: ignore[misc]  # it has no types
@@ -73,14 +87,17 @@ class SliceDockerSpawner(DockerSpawner):  # type: ignore[misc]  # it has no type
         return True
 
     async def start(self) -> Any:
-        """Get a slice, then start the container. Raises what refused it.
+        """Get a slice, then start the container. Raises what refused it, as a page of the Hub.
 
         If the container cannot be started the Hub polls, or stops it: either gives the slice back.
         """
         size = self.slice_size(self) if callable(self.slice_size) else self.slice_size
         if size:
             # No longer than the Hub waits for us: nobody would give such a slice back.
-            await asyncio.wait_for(self._acquire(size), self.start_timeout)
+            try:
+                await asyncio.wait_for(self._acquire(size), self.start_timeout)
+            except errors.JupyterMigError as error:
+                raise Refusal(error) from error
         return await super().start()
 
     async def create_object(self) -> Any:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+from tornado.simple_httpclient import HTTPStreamClosedError
 from tornado.websocket import websocket_connect
 
 from tests.broker.system.shared_node import SERVICE, SharedNode, interpreter, shared_node
@@ -55,7 +56,7 @@ class Hub:
         self.brokers_token = brokers_token
         self.directory = node.directory / "hub"
         self.directory.mkdir(mode=0o755)
-        self.port, proxy_port, page_port = _free_ports(3)
+        self.port, proxy_port, page_port = free_ports(3)
         self.page = "services/jupyter-mig/"
         page = {
             "name": "jupyter-mig",
@@ -145,7 +146,7 @@ c.JupyterHub.load_roles = [
         assert self._process.poll() is None, self.said()
         try:
             return (await self.ask("GET", "hub/api/")).status == 200
-        except OSError:
+        except (OSError, HTTPStreamClosedError):  # the proxy of a Hub before it is ending
             return False
 
     def said(self) -> str:
@@ -204,7 +205,11 @@ class User:
         self.hub = hub
         self.name = name
         self.token = token
-        self.uid = pwd.getpwnam(name).pw_uid
+
+    @property
+    def uid(self) -> int:
+        """Of the user of the node who has his name."""
+        return pwd.getpwnam(self.name).pw_uid
 
     async def ask(self, method: str, path: str, body: Any = None, *, of: str = "") -> Reply:
         """One request to his server, or to somebody else's, with his token."""
@@ -251,7 +256,7 @@ async def hub(count: int, **settings: object) -> AsyncIterator[Hub]:
     """A node with its broker, so many new Unix users, and a Hub for them. The broker has a token to
     ask it about groups.
     """
-    (api_port,) = _free_ports(1)
+    (api_port,) = free_ports(1)
     settings["hub_api_url"] = f"http://127.0.0.1:{api_port}/hub/api"
     with _token_file() as file:
         settings["hub_token_file"] = str(file)
@@ -264,7 +269,7 @@ async def hub(count: int, **settings: object) -> AsyncIterator[Hub]:
 @asynccontextmanager
 async def hub_by_tcp(count: int, **settings: object) -> AsyncIterator[Hub]:
     """The same, but that users' servers reach the broker by TCP, as from containers."""
-    api_port, port = _free_ports(2)
+    api_port, port = free_ports(2)
     settings["listen"] = f"127.0.0.1:{port}"
     settings["hub_api_url"] = f"http://127.0.0.1:{api_port}/hub/api"
     url = f"http://127.0.0.1:{port}"
@@ -343,7 +348,8 @@ def _proxy_command() -> list[str]:
     return [found.node, str(script)]
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """So many ports of loopback that nobody listens at."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

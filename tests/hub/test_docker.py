@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from traitlets import TraitError
 
-from jupyter_mig import errors
-from jupyter_mig.hub.docker import SliceDockerSpawner
+from jupyter_mig.hub.docker import Refusal, SliceDockerSpawner
 from tests.broker.brokers import until
 from tests.broker.households import NODE
 from tests.broker.remote.afar import Afar, afar
@@ -187,14 +186,16 @@ async def test_a_container_that_cannot_be_made_keeps_no_slice() -> None:
 
 
 async def test_without_room_no_container_is_made() -> None:
-    """The user reads why."""
+    """The user reads why, and the Hub takes it for no trouble of its own."""
     async with _place() as place:
         with place.spawner(slice_size="7g.40gb", slice_wait_seconds=0) as spawner:
             ask = {"kernel_id": "k", "size": "1g.5gb", "wait_seconds": 5}
             await place.far.ask_as("bobs", "POST", "/v1/leases", ask)
             spawner.api_token = "alices"
-            with pytest.raises(errors.Refused):
+            with pytest.raises(Refusal) as refused:
                 await spawner.start()
+            assert refused.value.status_code == 409
+            assert refused.value.jupyterhub_message.startswith("No 7g.40gb slice is free")
             assert place.docker.containers == {}
             assert await spawner.poll() == 0
 
