@@ -152,7 +152,7 @@ _LEASES = {
         "beat",
         "Whatever the lease hangs on lives. For leases that have `heartbeat_seconds`.",
         messages.LeaseView,
-        failing=_ANSWERS_NO,
+        failing=(errors.UnknownLease, errors.LeaseEnded),
     ),
     f"POST {_LEASE}/renewal": _call(
         "renew",

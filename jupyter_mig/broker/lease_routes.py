@@ -320,8 +320,8 @@ class HeartbeatRoute(_LeaseRoute):
     def put(self, lease_id: str) -> None:
         """Whatever the lease hangs on lives."""
         lease = self._mine(lease_id)
-        if lease.state is LeaseState.RELEASED:
-            raise self.refusals().of(lease) or errors.LeaseEnded(f"Lease {lease_id} is over.")
+        if lease.state is LeaseState.RELEASED:  # however it ended: nothing is to be said for it
+            raise errors.LeaseEnded(f"Lease {lease_id} is over.")
         # One whose lease was ended says that it has let go, or has to fall silent.
         if lease.state is not LeaseState.DRAINING:
             for holder in (lease.requester, lease.kernel):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 
 import pytest
 
+from jupyter_mig import errors
 from jupyter_mig.broker.remote import hub as hub_module
 from jupyter_mig.kernels.environment import with_slice
 from jupyter_mig.widget.current import current_slice
@@ -107,3 +110,26 @@ async def test_a_revoked_token_ends_its_leases(monkeypatch: pytest.MonkeyPatch) 
 
         await until(over)
         client.close()
+
+
+async def test_nothing_is_said_for_a_request_that_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    """One that waited in vain, that a client has spoken for meanwhile: its next beat is its last,
+    and nobody is told that the broker was not told.
+    """
+    others = set(threading.enumerate())
+    ask = LeaseRequest(kernel_id="k", size="7g.40gb", silence_seconds=600, patience_seconds=0.4)
+    async with afar(silence=0.9, longest_silence=600) as far:
+        bob, alice = far.client("bobs"), far.client("alices")
+        await bob.acquire(ask)
+        with pytest.raises(errors.OutOfPatience):
+            await alice.acquire(ask)
+        bob.close()
+        with caplog.at_level(logging.WARNING, "jupyter_mig.client.heartbeats"):
+
+            async def silent() -> bool:
+                speaking = (each.name == "heartbeats" for each in {*threading.enumerate()} - others)
+                return bool(caplog.records) or not any(speaking)
+
+            await until(silent)
+        assert [record.message for record in caplog.records] == []
+        alice.close()
