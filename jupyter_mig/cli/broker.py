@@ -37,7 +37,6 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"By TCP it listens at {own.listen}, for users of the Hub at {own.hub_api_url}.")
         print(f"GPUs: {', '.join(own.listed)}. Device nodes of slices: {isolation}.")
         for one in claimants:
-            which = "GPUs" if one.everything else "some GPUs"
-            print(f"{one.name} manages {which} here: {one.source}.")
+            print(one)
         return 0
     return SystemBroker(own, claimants).run()

@@ -14,8 +14,8 @@ class Claimant(msgspec.Struct, frozen=True):
     for GPUs that shall be ours.
 
     The GPUs are known by UUID, by minor number or by the UUIDs of their MIG devices (``slices``);
-    ``everything``: which is not known. ``at_boot``: GPUs are cut once, before anybody uses them,
-    and nobody is given any.
+    ``everything``: which is not known. ``hidden``: nor whether any, as only root may look.
+    ``at_boot``: GPUs are cut once, before anybody uses them, and nobody is given any.
     """
 
     name: str
@@ -25,7 +25,14 @@ class Claimant(msgspec.Struct, frozen=True):
     minors: frozenset[int] = frozenset()
     slices: frozenset[str] = frozenset()
     everything: bool = False
+    hidden: bool = False
     at_boot: bool = False
+
+    def __str__(self) -> str:
+        if self.hidden:
+            return f"Whether {self.name} manages GPUs here only root can see: {self.source}."
+        which = "GPUs" if self.everything else "some GPUs"
+        return f"{self.name} manages {which} here: {self.source}."
 
     def has(self, gpu: Gpu, slices: Iterable[str] = ()) -> bool:
         """Whether that GPU, with these MIG devices on it, is one of its."""

@@ -10,10 +10,11 @@ _MOST_BYTES = 4 * 1024 * 1024
 
 
 class Unreadable(Exception):
-    """It is there, and what it says is not known."""
+    """It is there, and what it says is not known. ``closed``: to this user; root would know."""
 
-    def __init__(self, path: Path, why: str) -> None:
+    def __init__(self, path: Path, why: str, *, closed: bool = False) -> None:
         super().__init__(f"{path} cannot be read: {why}")
+        self.closed = closed
 
 
 def read(path: Path) -> str | None:
@@ -26,7 +27,8 @@ def read(path: Path) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:  # a name with a zero byte
-        raise Unreadable(path, getattr(error, "strerror", None) or str(error)) from error
+        why = getattr(error, "strerror", None) or str(error)
+        raise Unreadable(path, why, closed=isinstance(error, PermissionError)) from error
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise Unreadable(path, "it is no plain file")
@@ -48,7 +50,8 @@ def names(directory: Path) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise Unreadable(directory, error.strerror or "") from error
+        closed = isinstance(error, PermissionError)
+        raise Unreadable(directory, error.strerror or "", closed=closed) from error
 
 
 def below(root: Path, path: str) -> Path:

@@ -71,11 +71,11 @@ def claimants(root: Path) -> Iterator[Claimant]:
         try:
             yield from _claims(home)
         except Unreadable as error:
-            yield _all_of_them(str(error))
+            yield _all_of_them(str(error), hidden=error.closed)
 
 
-def _all_of_them(source: str) -> Claimant:
-    return Claimant(NAME, source, REMEDY, everything=True)
+def _all_of_them(source: str, *, hidden: bool = False) -> Claimant:
+    return Claimant(NAME, source, REMEDY, everything=True, hidden=hidden)
 
 
 def _claims(home: Path) -> Iterator[Claimant]:

@@ -56,6 +56,10 @@ def check(facts: ClaimFacts) -> Iterator[Finding]:
     for one, of_one in groupby(facts.claims, key=lambda claim: claim.claimant):
         claims = list(of_one)
         gpus = ", ".join(str(claim.gpu.index) for claim in claims)
+        if one.hidden:
+            unknown = f"whether {one.name} manages GPU {gpus} you cannot see: {one.source}"
+            yield note(_ABOUT, unknown, "Ask as root: sudo jupyter mig doctor", _PAGE)
+            continue
         seen = f"{one.name} manages GPU {gpus}: {one.source}"
         if set(claims).isdisjoint(facts.in_the_way):
             yield note(_ABOUT, seen, "Leave them to it, or else: " + one.remedy, _PAGE)

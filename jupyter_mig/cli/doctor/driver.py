@@ -32,7 +32,8 @@ _BOUNDARY = "docs/explanation/boundary.md"
 
 class DriverFacts(msgspec.Struct, frozen=True):
     """What NVML told, or the error it ended with; and whence each GPU's slices come. ``listed`` are
-    the GPUs of the node's broker; None where each user has a broker of his own.
+    the GPUs of the node's broker; None where each user has a broker of his own. ``turned_on`` are
+    those on which it turns MIG mode on when it starts.
     """
 
     name: str
@@ -40,6 +41,7 @@ class DriverFacts(msgspec.Struct, frozen=True):
     error: JupyterMigError | None = None
     inventories: Inventories = Inventories()
     listed: tuple[str, ...] | None = None
+    turned_on: tuple[str, ...] = ()
 
 
 def look(settings: Settings, place: Path) -> DriverFacts:
@@ -58,7 +60,11 @@ def look_for_node(settings: Settings, own: MIGBroker) -> DriverFacts:
     try:
         with opened(settings, Path(own.state_directory)):
             return DriverFacts(
-                settings.driver, examine(), inventories=own.inventories, listed=own.listed
+                settings.driver,
+                examine(),
+                inventories=own.inventories,
+                listed=own.listed,
+                turned_on=tuple(own.gpus) if own.enable_mig_mode else (),
             )
     except DriverError as error:
         return DriverFacts(settings.driver, error=error)
@@ -83,7 +89,7 @@ def check(facts: DriverFacts) -> Iterator[Finding]:
         if facts.listed is not None and gpu.uuid not in facts.listed and not gpu.trouble:
             yield ok(f"GPU {gpu.index}", f"{gpu.name}: not one of the broker's")
         else:
-            yield _gpu(gpu, ways[gpu.index])
+            yield _gpu(gpu, ways[gpu.index], _to_turn_on(gpu, ways[gpu.index], facts))
     if facts.listed is not None:  # its helper may do all of that; users need not
         return
     yield from _making([gpu for gpu in examined.gpus if _is_cut(gpu, ways[gpu.index])])
@@ -114,7 +120,23 @@ def _is_cut(gpu: GpuExamined, way: Choice) -> bool:
     return way.inventory is Inventory.DYNAMIC and gpu.configures is not None
 
 
-def _gpu(gpu: GpuExamined, way: Choice) -> Finding:
+def _to_turn_on(gpu: GpuExamined, way: Choice, facts: DriverFacts) -> str:
+    """What to do if its MIG mode is off. A node's broker may turn it on, where it cuts the GPU."""
+    by_hand = _advice(gpu, TURN_MIG_ON)
+    if facts.listed is None or way.inventory is not Inventory.DYNAMIC:
+        return by_hand
+    if gpu.uuid in facts.turned_on:
+        return (
+            "MIGBroker.enable_mig_mode is set, and the broker did not turn it on when it started."
+            f" Its log says why: journalctl -u jupyter-mig\n{by_hand}"
+        )
+    return (
+        "On GPUs of the Hopper generation and newer, which lose it at each boot, the broker turns"
+        f" it on when it starts if MIGBroker.enable_mig_mode is true.\n{by_hand}"
+    )
+
+
+def _gpu(gpu: GpuExamined, way: Choice, to_turn_on: str) -> Finding:
     about = f"GPU {gpu.index}"
     if gpu.trouble:
         return problem(about, gpu.trouble, _advice(gpu, _remedy(gpu.code)), _HOWTO)
@@ -126,7 +148,7 @@ def _gpu(gpu: GpuExamined, way: Choice) -> Finding:
             return note(about, seen, "JUPYTER_MIG_INVENTORY=full hands it out whole.", _SETTING)
         case Mig.OFF:
             seen = f"{gpu.name}: MIG mode is off"
-            return problem(about, seen, _advice(gpu, TURN_MIG_ON), _HOWTO)
+            return problem(about, seen, to_turn_on, _HOWTO)
         case Mig.TURNING_ON | Mig.TURNING_OFF:
             return problem(
                 about,

@@ -127,6 +127,29 @@ def test_gpus_without_mig_are_handed_out_whole() -> None:
     assert "MIG mode is on" in said(judged(GpuExamined(0, "A100", mig=Mig.ON), "full"))
 
 
+@pytest.mark.parametrize(
+    ("ways", "turned_on", "told"),
+    [
+        ("dynamic:GPU-1", (), "turns it on when it starts if MIGBroker.enable_mig_mode is true"),
+        ("dynamic:GPU-1", ("GPU-1",), "did not turn it on when it started. Its log says why"),
+        ("static:GPU-1", (), ""),
+    ],
+)
+def test_a_nodes_broker_may_turn_mig_mode_on(
+    ways: str, turned_on: tuple[str, ...], told: str
+) -> None:
+    """Where it cuts the GPU itself; the way by hand is told in any case."""
+    gpu = GpuExamined(0, "NVIDIA H100", "GPU-1", mig=Mig.OFF)
+    examined = Examined("590.48.01", simulated=False, gpus=(gpu,))
+    found = driver.check(
+        driver.DriverFacts("nvml", examined, None, inventory.parse(ways), ("GPU-1",), turned_on)
+    )
+    text = said(found)
+    assert told in text
+    assert ("enable_mig_mode" in text) == bool(told)
+    assert "sudo nvidia-smi -i 0 -mig 1" in text
+
+
 def test_a_gpu_without_slices_is_a_problem_where_none_are_made() -> None:
     """The way of an administrator is told, and that of making them on demand."""
     gpu = GpuExamined(0, "A100", mig=Mig.ON, configures=True, monitors=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from jupyter_mig.cli.exits import Exit
 from jupyter_mig.client import Settings
 from jupyter_mig.client.system import SystemBroker
 from jupyter_mig.nvml.examination import GpuExamined, Mig
-from tests.broker.claimants.trees import GRES_CONF, gpu, write
+from tests.broker.claimants.trees import GRES_CONF, PLUGINS, checkpoint, gpu, write
+from tests.broker.system.shared_node import ALICE
 from tests.cli.doctor.machines import findings
 from tests.cli.nodes import simulated
 
@@ -60,6 +63,29 @@ def test_a_nodes_broker_wants_what_its_configuration_says(
     settings = Settings(system=SystemBroker(Path("/run/x"), "nvml", 0))
     (found,) = seen(tmp_path, settings, JUPYTER_MIG_SYSTEM=str(file))
     assert found.level is level
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
+@pytest.mark.parametrize("place", [PLUGINS, "var/lib/kubelet"])
+def test_who_may_not_look_is_told_to_ask_as_root(place: str) -> None:
+    """A kubelet's directory is closed to users; that is no claim, and no problem of theirs. Root
+    sees whether it is one.
+    """
+    with tempfile.TemporaryDirectory(prefix="mig-", dir="/tmp") as made:
+        root = Path(made)
+        root.chmod(0o755)
+        checkpoint(root, {"nvidia.com/gpu": [gpu(0).uuid]})
+        (root / place).chmod(0o700)
+        settings = Settings(inventory="dynamic")
+        (as_root,) = seen(root, settings)
+        os.seteuid(ALICE)
+        try:
+            (as_user,) = seen(root, settings)
+        finally:
+            os.seteuid(0)
+    assert (as_root.level, as_user.level) == (Level.PROBLEM, Level.NOTE)
+    assert as_user.seen.startswith("whether Kubernetes manages GPU 0, 1 you cannot see: ")
+    assert as_user.fix == "Ask as root: sudo jupyter mig doctor"
 
 
 def test_the_doctor_looks(tmp_path: Path) -> None:
