@@ -25,7 +25,7 @@ from jupyter_mig.core.policy import Limits
 from jupyter_mig.core.quotas import Held
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.core.state import Parking, Place, PlaceState, State
-from jupyter_mig.core.supply import NOTHING, candidates, different, first_idle, keys
+from jupyter_mig.core.supply import NOTHING, candidates, different, first_idle, keys, wanted
 from jupyter_mig.core.turn import Turn
 
 _Wish = tuple[str, int | None, Limits | None]
@@ -35,8 +35,28 @@ def serve(turn: Turn) -> None:
     """Give room to whoever can have it; again as long as somebody was given some, for that may
     change who is next, and an elder may fit where room was kept for one who found other room.
     """
-    while turn.state.index.waiting and _Round(turn).serve():
+    while _is_worthwhile(turn) and _Round(turn).serve():
         pass
+
+
+def _is_worthwhile(turn: Turn) -> bool:
+    """Whether there is room for a size that is asked for, and its asker may have it. For a long
+    line there mostly is not, and then its order is all the same.
+    """
+    state, line = turn.state, turn.state.index.waiting.values()
+    if len(line) < 2 or state.parkings:
+        return bool(line)
+    roomy = {size for size in {lease.size for lease in line} if _is_room(turn, size)}
+    return quotas.anybody_may(state, turn.rules, (one for one in line if one.size in roomy))
+
+
+def _is_room(turn: Turn, size: str) -> bool:
+    """For anybody, if need be by clearing warm instances away."""
+    names = wanted(turn.state, turn.rules, size)
+    return any(
+        place.state is PlaceState.IDLE and (place.ours or place.profile_name in names)
+        for place in turn.state.apart()
+    ) or any(any(different(turn.state, name, NOTHING)) for name in names)
 
 
 class _Round:

@@ -34,7 +34,7 @@ def _profile(turn: Turn, size: str) -> str:
 
 
 def _is_room_wanted(turn: Turn) -> bool:
-    return any(not quotas.exceeded(turn.state, turn.rules, lease) for lease in turn.state.waiting())
+    return quotas.anybody_may(turn.state, turn.rules, turn.state.index.waiting.values())
 
 
 def _pooled(state: State) -> list[Place]:

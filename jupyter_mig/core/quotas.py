@@ -6,7 +6,7 @@ and destroyed it is nobody's. Room that is kept for somebody counts as his.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from jupyter_mig.core import supply
@@ -143,6 +143,15 @@ def exceeded(state: State, rules: Rules, lease: Lease) -> bool:
     if not is_limited(lease.limits) or not wanted(state, rules, lease):
         return False
     return not allows(state, rules, lease, beside(state, lease))
+
+
+def anybody_may(state: State, rules: Rules, leases: Iterable[Lease]) -> bool:
+    """Whether the limits of one of these requests allow it now; a flood of alike ones is one."""
+    alike = {
+        (one.owner, one.size, one.limits, one.instead_of, one.lease_id in state.parkings): one
+        for one in leases
+    }
+    return any(not exceeded(state, rules, one) for one in alike.values())
 
 
 def allows(state: State, rules: Rules, lease: Lease, besides: Held) -> bool:

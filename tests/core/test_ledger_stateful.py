@@ -24,6 +24,7 @@ from tests.core.another_rule import another_rule
 from tests.core.implied import implied
 from tests.core.nodes import A30, A100, RTX_PRO, gpu
 from tests.core.terms import HASTY, ORDINARY, POOLED
+from tests.core.thorough import everybody_is_tried
 from tests.core.world import UNKILLABLE, World, kernel
 
 SIZES = ["1g.5gb", "1g.10gb", "2g.10gb", "3g.20gb", "7g.40gb", "10gb+", "1g.6gb", "2g.12gb"]
@@ -311,9 +312,9 @@ class Histories(RuleBasedStateMachine):
 
     def replayed(self) -> Ledger:
         """The past, lived through again by a version that would have placed everything elsewhere:
-        it comes to the same.
+        it comes to the same. So it does if everybody in line is tried after each event.
         """
-        with another_rule():
+        with another_rule(), everybody_is_tried():
             replayed = Ledger.replay(self.log, self.terms)
         assert replayed.snapshot() == self.ledger.snapshot()
         return replayed
