@@ -11,18 +11,19 @@ from jupyter_mig.cli.cells import printable
 from jupyter_mig.cli.conversation import hold
 from jupyter_mig.cli.exits import Exit
 from jupyter_mig.cli.label import heading
-from jupyter_mig.cli.measures import duration, ordinal
-from jupyter_mig.cli.table import Column
+from jupyter_mig.cli.measures import duration, ordinal, roughly
+from jupyter_mig.cli.table import NOTHING, Column
 from jupyter_mig.cli.terminal import Terminal, of
 from jupyter_mig.client import Client
 from jupyter_mig.wire.messages import BrokerView, LeaseView
 
 _COLUMNS = (
-    Column("NOTEBOOK", least=10, tail=True),
+    Column("NOTEBOOK", least=12, tail=True),
     Column("SIZE"),
     Column("STATE"),
     Column("GPU", right=True),
     Column("HELD", right=True),
+    Column("ENDS IN", right=True, optional=True),
     Column("KERNEL", right=True),
     Column("MIG UUID", least=8),
     Column("LEASE", least=8),
@@ -78,6 +79,7 @@ def _row(lease: LeaseView) -> list[str]:
         lease.state,
         str(place.gpu_index) if place else "-",
         duration(lease.held_seconds) if place else "-",
+        NOTHING if lease.ends_in_seconds is None else roughly(lease.ends_in_seconds),
         str(lease.kernel_pid or "-"),
         place.mig_uuid if place else "-",
         lease.lease_id,

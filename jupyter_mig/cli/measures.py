@@ -28,6 +28,11 @@ def duration(seconds: float) -> str:
     return f"{days} d {hours} h"
 
 
+def roughly(seconds: float) -> str:
+    """A span in its largest unit, rounded down."""
+    return " ".join(duration(seconds).split()[:2])
+
+
 def ordinal(place: int) -> str:
     """1st, 2nd, 3rd, 4th … 11th … 21st."""
     ending = "th" if place % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(place % 10)

@@ -10,17 +10,20 @@ from jupyter_mig.cli.cells import clip, clip_front, pad_left, pad_right, printab
 from jupyter_mig.cli.terminal import Ink, Terminal
 
 GAP = "  "
+NOTHING = "-"
+"""What a cell holds for which there is nothing to say."""
 
 
 class Column(msgspec.Struct, frozen=True):
     """A title and how its cells behave: numbers to the right, long names down to ``least``, of
-    paths the ``tail`` kept.
+    paths the ``tail`` kept. One that is ``optional`` is left out where no row has anything in it.
     """
 
     title: str
     right: bool = False
     least: int | None = None
     tail: bool = False
+    optional: bool = False
 
 
 def lines(
@@ -29,11 +32,17 @@ def lines(
     """The table, its titles first. What must be cut is cut in the widest column that allows it;
     where even that is too much, lines end at the edge.
     """
-    texts = [[printable(text) for text in row] for row in rows]
+    shown = [index for index, column in enumerate(columns) if _is_shown(column, index, rows)]
+    columns = [columns[index] for index in shown]
+    texts = [[printable(row[index]) for index in shown] for row in rows]
     widths = _fitting(columns, _natural(columns, texts), terminal.columns)
     titles = _line(columns, [column.title for column in columns], widths, terminal)
     body = [_line(columns, row, widths, terminal) for row in texts]
     return [terminal.paint(titles, Ink.STRONG), *body]
+
+
+def _is_shown(column: Column, index: int, rows: Sequence[Sequence[str]]) -> bool:
+    return not column.optional or any(row[index] != NOTHING for row in rows)
 
 
 def _natural(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:

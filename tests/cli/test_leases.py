@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from jupyter_mig.cli import leases, sizes
 from jupyter_mig.cli.cells import width
 from jupyter_mig.cli.terminal import Terminal
@@ -38,15 +40,36 @@ def test_nothing_is_said_as_such() -> None:
     assert list(leases.lines([], Terminal())) == ["You hold no slice and wait for none."]
 
 
-def test_eighty_columns_are_enough() -> None:
+def test_who_has_a_slice_for_a_time_sees_how_long_still() -> None:
+    """In its largest unit, rounded down; also while one waits whose end is not near yet."""
+    day = lease("5e2c", "a.ipynb", uuid="MIG-1", ends_in_seconds=7 * 3600 + 59 * 60)
+    soon = lease("5e2d", "b.ipynb", uuid="MIG-2", ends_in_seconds=119.0)
+    waits = lease("77aa", "c.ipynb", "waiting")
+    assert list(leases.lines([day, soon, waits], Terminal()))[:4] == [
+        "NOTEBOOK  SIZE    STATE    GPU    HELD  ENDS IN  KERNEL  MIG UUID  LEASE",
+        "a.ipynb   1g.5gb  bound      0  41 min      7 h       -  MIG-1     5e2c",
+        "b.ipynb   1g.5gb  bound      0  41 min    1 min       -  MIG-2     5e2d",
+        "c.ipynb   1g.5gb  waiting    -       -        -       -  -         77aa",
+    ]
+
+
+@pytest.mark.parametrize("ends_in_seconds", [None, 8 * 3600 - 1])
+def test_eighty_columns_are_enough(ends_in_seconds: float | None) -> None:
     """Notebook and ids shrink; what a person reads does not."""
-    held = lease("5e2c91a0d3f84b71", "a/long/way/to/train.ipynb", uuid=UUID, kernel_pid=4194303)
+    held = lease(
+        "5e2c91a0d3f84b71",
+        "a/long/way/to/train.ipynb",
+        uuid=UUID,
+        kernel_pid=4194303,
+        ends_in_seconds=ends_in_seconds,
+    )
     titles, row = leases.lines([held], Terminal(80, utf8=True))
     assert width(row) <= 80
     assert "train.ipynb" in row
     assert "41 min" in row
     assert "4194303" in row
     assert titles.endswith("LEASE")
+    assert ("7 h" in row) is (ends_in_seconds is not None)
 
 
 def test_sizes_say_on_which_gpus() -> None:
