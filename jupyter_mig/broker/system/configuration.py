@@ -22,6 +22,7 @@ from jupyter_mig.broker.remote import listening as remote
 from jupyter_mig.broker.remote.hub import MARK
 from jupyter_mig.broker.remote.members import Members
 from jupyter_mig.broker.settings import Settings
+from jupyter_mig.broker.system import token_file
 from jupyter_mig.core import sizes
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.wire import meeting
@@ -352,15 +353,12 @@ def require_roots(file: Path) -> None:
 
 
 def _require_secret(file: Path, found: MIGBroker) -> None:
-    """Raise MalformedSpec if the token of the Hub is everybody's to read, or of no Hub."""
+    """Raise MalformedSpec if the token of the Hub is no secret, or of no Hub."""
     if not found.hub_api_url:
         raise _malformed(file, "hub_token_file needs hub_api_url")
-    try:
-        mode = Path(found.hub_token_file).stat().st_mode
-    except OSError as error:
-        raise _malformed(file, f"hub_token_file: {error.strerror}") from error
-    if mode & (stat.S_IRWXO | stat.S_IWGRP):
-        raise _malformed(file, "others can read hub_token_file: chmod 640 or less")
+    trouble = token_file.trouble(Path(found.hub_token_file), found.user)
+    if trouble:
+        raise _malformed(file, f"hub_token_file: {trouble}")
 
 
 def _malformed(file: Path, problem: str) -> errors.MalformedSpec:
