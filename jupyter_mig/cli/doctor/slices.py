@@ -12,6 +12,7 @@ from jupyter_mig.cli.doctor.finding import Finding, note, ok, problem
 from jupyter_mig.wire.messages import GpuView, InstanceView, NodeView
 
 _HOWTO = "docs/howto/troubleshoot.md"
+_RULES = "docs/howto/all-users.md"
 
 
 class SliceFacts(msgspec.Struct, frozen=True):
@@ -36,6 +37,19 @@ def check(facts: SliceFacts) -> Iterator[Finding]:
         for finding in (*_unusable(gpu), *_stuck(gpu, facts.programs), *_outside(gpu))
     ]
     yield from findings or [ok("slices", "all are held by a kernel or free")]
+    yield from _limits(facts.node)
+
+
+def _limits(node: NodeView) -> Iterator[Finding]:
+    """What an administrator's rule means to who asks; nothing where none does."""
+    if node.allowance_not_available:
+        seen = f"not known: {node.allowance_not_available}"
+        yield note("limits", seen, "Slices are refused until they are.", _RULES)
+    elif node.allowance is not None:
+        mine = node.allowance
+        never = [size.size for size in node.sizes if size.not_allowed]
+        refused = f"; never: {', '.join(never)}" if never else ""
+        yield ok("limits", f"{mine.rule}: {mine.allows}{refused}; you hold {mine.holds}")
 
 
 def _unusable(gpu: GpuView) -> Iterator[Finding]:

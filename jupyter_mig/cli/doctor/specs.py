@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 
 import msgspec
@@ -20,13 +20,15 @@ _PAGE = "docs/howto/install-kernels.md"
 
 
 class SpecFacts(msgspec.Struct, frozen=True):
-    """Our kernelspecs, those among them whose program is gone, and the node's sizes if known."""
+    """Our kernelspecs, those among them whose program is gone, and the node's sizes if known, with
+    the rule that never allows one to this user, if one does not.
+    """
 
     installed: tuple[Installed, ...]
     simulated: bool
     provisioner: bool
     broken: tuple[Installed, ...] = ()
-    sizes: tuple[str, ...] | None = None
+    sizes: Mapping[str, str] | None = None
     version: str = jupyter_mig.__version__
 
 
@@ -39,7 +41,7 @@ def look(settings: Settings, node: NodeView | None) -> SpecFacts:
         settings.simulated,
         provisioner=kernelspecs.PROVISIONER in group.names,
         broken=tuple(spec for spec in found if not _runs(spec)),
-        sizes=tuple(size.size for size in node.sizes) if node else None,
+        sizes={size.size: size.not_allowed for size in node.sizes} if node else None,
     )
 
 
@@ -53,7 +55,13 @@ def check(facts: SpecFacts) -> Iterator[Finding]:
             'Install the package into the environment of Jupyter: pip install "jupyter-mig"',
             _PAGE,
         )
-    stale = [*_foreign(facts), *_unknown(facts), *_without_program(facts), *_outdated(facts)]
+    stale = [
+        *_foreign(facts),
+        *_unknown(facts),
+        *_not_allowed(facts),
+        *_without_program(facts),
+        *_outdated(facts),
+    ]
     count = counted(len(facts.installed), "kernelspec") if facts.installed else "none"
     yield from stale or [ok("kernelspecs", f"{count} on disk; JupyterLab needs none")]
 
@@ -79,6 +87,19 @@ def _unknown(facts: SpecFacts) -> Iterator[Finding]:
         has = ", ".join(facts.sizes or ()) or "none"
         seen = f"for sizes that this node lacks: {_names(wrong)}. It has: {has}"
         yield problem("kernelspecs", seen, _again(wrong), _PAGE)
+
+
+def _not_allowed(facts: SpecFacts) -> Iterator[Finding]:
+    """What others may start, or another rule allowed, is no fault; but they are refused here."""
+    rules = {spec.name: (facts.sizes or {}).get(spec.size, "") for spec in facts.installed}
+    wrong = [spec for spec in facts.installed if rules[spec.name]]
+    if wrong:
+        rule = rules[wrong[0].name]
+        seen = f"for sizes that {rule} does not allow this user: {_names(wrong)}"
+        fix = (
+            f"jupyter mig kernels remove {_names(wrong).replace(',', '')}, if nobody else uses them"
+        )
+        yield note("kernelspecs", seen, fix, _PAGE)
 
 
 def _without_program(facts: SpecFacts) -> Iterator[Finding]:

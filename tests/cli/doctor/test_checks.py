@@ -30,8 +30,8 @@ from jupyter_mig.nvml import simulated
 from jupyter_mig.nvml.driver import Driver
 from jupyter_mig.nvml.examination import Examined, GpuExamined, Mig, examine
 from jupyter_mig.wire import codec, meeting
-from jupyter_mig.wire.messages import PROTOCOL
-from tests.cli.views import BROKER, gpu, instance, node
+from jupyter_mig.wire.messages import PROTOCOL, AllowanceView
+from tests.cli.views import BROKER, gpu, instance, node, size
 
 
 def said(findings: Iterable[Finding], level: Level = Level.PROBLEM) -> str:
@@ -280,7 +280,11 @@ def test_kernelspecs_are_judged() -> None:
         installed("old", version=""),
     )
     facts = SpecFacts(
-        (foreign, dead, old), simulated=False, provisioner=False, broken=(dead,), sizes=("1g.5gb",)
+        (foreign, dead, old),
+        simulated=False,
+        provisioner=False,
+        broken=(dead,),
+        sizes={"1g.5gb": ""},
     )
     findings = list(specs.check(facts))
     problems = said(findings)
@@ -288,6 +292,29 @@ def test_kernelspecs_are_judged() -> None:
     assert "made for a simulated node, and this one is real: foreign" in problems
     assert "not there any more: dead" in problems
     assert "written by another version of this package: old" in said(findings, Level.NOTE)
+
+
+def test_kernelspecs_that_a_rule_forbids_are_noted() -> None:
+    """By its name: the size is there, and for others."""
+    small, large = installed("small"), installed("large", size="7g.40gb")
+    sizes = {"1g.5gb": "", "7g.40gb": "rule 2 (*)"}
+    facts = SpecFacts((small, large), simulated=False, provisioner=True, sizes=sizes)
+    noted = said(specs.check(facts), Level.NOTE)
+    assert "for sizes that rule 2 (*) does not allow this user: large" in noted
+    assert "kernels remove large" in noted
+    assert "small" not in noted
+
+
+def test_a_users_limits_are_told() -> None:
+    """With what they never allow, and that nobody knows them now."""
+    allowance = AllowanceView("rule 2 (*)", "at most 1 slice", "0 slices, 0 of a GPU")
+    sizes = (size("1g.5gb", 1, 7), size("7g.40gb", 0, 1, not_allowed="rule 2 (*)"))
+    ruled = node(sizes=sizes, allowance=allowance)
+    told = said(slices.check(slices.look(ruled)), Level.OK)
+    assert "rule 2 (*): at most 1 slice; never: 7g.40gb; you hold 0 slices, 0 of a GPU" in told
+    silent = node(allowance_not_available="JupyterHub does not answer.")
+    told = said(slices.check(slices.look(silent)), Level.NOTE)
+    assert "not known: JupyterHub does not answer." in told
 
 
 def test_packages_are_judged_by_number() -> None:
