@@ -7,6 +7,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
 
+from jupyter_mig import errors
 from jupyter_mig.core.events import AnyEvent
 
 Job = Callable[[], AnyEvent | None]
@@ -63,9 +64,34 @@ class Lanes:
             self._lanes[gpu_uuid] = Lane(f"gpu {gpu_uuid}", self._failed)
         self._lanes[gpu_uuid].put(job, answered)
 
+    async def ask(self, gpu_uuid: str, call: Callable[[], None]) -> None:
+        """Have something done in the lane of a GPU. Raises what of ours it raises."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+
+        def job() -> None:
+            try:
+                call()
+            except errors.JupyterMigError as error:
+                loop.call_soon_threadsafe(_settle, done, error)
+            else:
+                loop.call_soon_threadsafe(_settle, done, None)
+
+        self.put(gpu_uuid, job, lambda _: None)
+        await done
+
     async def stop(self, timeout_seconds: float) -> None:
         """End all lanes after what they are doing now, or after the time-out."""
         lanes, self._lanes = list(self._lanes.values()), {}
         for lane in lanes:
             lane.stop()
         await asyncio.gather(*(asyncio.to_thread(lane.join, timeout_seconds) for lane in lanes))
+
+
+def _settle(done: asyncio.Future[None], error: errors.JupyterMigError | None) -> None:
+    if done.done():  # whoever asked has gone
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)

@@ -18,6 +18,7 @@ import msgspec
 
 from jupyter_mig import errors
 from jupyter_mig.broker import processes, story
+from jupyter_mig.broker.admission import admit, admit_early
 from jupyter_mig.broker.heartbeats import is_heartbeat, new_heartbeat, successor
 from jupyter_mig.broker.holders import holder_of, pid_of
 from jupyter_mig.broker.keys import Keys
@@ -27,7 +28,7 @@ from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.words import seen
 from jupyter_mig.core import actions, events, queries
 from jupyter_mig.core.leases import USABLE, Holder, Lease, LeaseState
-from jupyter_mig.nvml.port import HardwarePort, Mirror, Warden
+from jupyter_mig.nvml.port import HardwarePort, Mirror
 from jupyter_mig.wire import codec
 from jupyter_mig.wire.messages import (
     BatchRequest,
@@ -167,6 +168,13 @@ class _LeaseRoute(Route):
         finally:
             hung_up.cancel()
 
+    async def _let_in(self, lease: Lease) -> None:
+        """Who asked for the slice may open it as soon as he is told that he has it."""
+        asker = self._asking
+        is_his = asker is not None and holder_of(asker) == lease.requester
+        if is_his and lease.state is LeaseState.GRANTED:
+            await admit_early(self.service, self.driver, lease, self.peer.pid)
+
     def _answer_or_refuse(self, lease: Lease) -> None:
         """A request that ended without a slice is answered with the reason."""
         if self.hung_up.is_set():
@@ -190,6 +198,7 @@ class LeasesRoute(_LeaseRoute):
         request = codec.decode(self.request.body, LeaseRequest)
         (lease,) = await self._ask((request,))
         await self._wait(lease, _is_undecided, request.wait_seconds)
+        await self._let_in(lease)
         self._answer_or_refuse(lease)
 
 
@@ -214,6 +223,7 @@ class LeaseRoute(_LeaseRoute):
         )
         seen = lease.version if look.seen is None else look.seen
         await self._wait(lease, lambda lease: lease.version == seen, look.wait_seconds)
+        await self._let_in(lease)
         self._answer_or_refuse(lease)
 
     async def delete(self, lease_id: str) -> None:
@@ -264,7 +274,7 @@ class KernelRoute(_LeaseRoute):
         if self._is_seen():
             await self._bind(lease, self._kernel(pid))
         else:  # its pid means nothing here
-            await self._admit(lease, self.peer.pid)
+            await admit(self.service, self.driver, lease, self.peer.pid)
             await self.service.post(events.LeaseBound(lease_id, self._beating(lease)))
             self._tell_bound(lease_id, 0)
 
@@ -278,20 +288,10 @@ class KernelRoute(_LeaseRoute):
 
     async def _bind(self, lease: Lease, kernel: Process) -> None:
         await self._end_if_taken(lease, self.peer.pid, kernel.pid)
-        await self._admit(lease, kernel.pid)
+        await admit(self.service, self.driver, lease, kernel.pid)
         await self.service.post(events.LeaseBound(lease.lease_id, holder_of(kernel), kernel.pid))
         self._tell_bound(lease.lease_id, kernel.pid)
         await self._show(lease, kernel)
-
-    async def _admit(self, lease: Lease, pid: int) -> None:
-        """Where cgroups are told apart, that of the process may open the slice's nodes."""
-        place = self.service.state.place_of(lease)
-        process = processes.find(pid) if pid else None
-        if not isinstance(self.driver, Warden) or not self.driver.filters or process is None:
-            return
-        if place is not None and place.identity is not None:
-            where = (place.spec.gpu_uuid, place.identity)
-            await asyncio.to_thread(self.driver.admit, *where, process.pid, process.started_ticks)
 
     async def _show(self, lease: Lease, kernel: Process) -> None:
         """On a simulated node the slice shows what its kernel does."""

@@ -76,7 +76,7 @@ class Service:
         self._story = Story(self._ledger.state)
         self._hardware = hardware
         self._patrol = patrol.Patrol(hardware.driver, self._witness)
-        self._lanes = Lanes(self._fail)
+        self.lanes = Lanes(self._fail)
         self._holders = Holders(
             lambda gone: self.tell(events.HolderLeft(gone)),
             settings.silence,
@@ -175,7 +175,7 @@ class Service:
         Calls not begun are left to the next broker: the log implies them.
         """
         self._leaving = True
-        await self._lanes.stop(self.settings.stop)
+        await self.lanes.stop(self.settings.stop)
         if not self.failed.done():
             with suppress(errors.JupyterMigError):  # what cannot be logged now is found out again
                 await self.post(events.TimePassed())  # the last in line
@@ -241,7 +241,7 @@ class Service:
     def _carry_out(self, turn: Outcome) -> None:
         for action, gpu_uuid in zip(turn.todo, turn.gpus, strict=True):
             if gpu_uuid is not None and not self._leaving:
-                self._lanes.put(gpu_uuid, partial(self._hardware.carry_out, action), self._answered)
+                self.lanes.put(gpu_uuid, partial(self._hardware.carry_out, action), self._answered)
         if turn.handled is not None and not turn.handled.done():
             turn.handled.set_result(turn.todo)
 
@@ -343,12 +343,12 @@ class Service:
             self._enqueue(Entry(event, handled))
 
         look = actions.ObserveGpu(gpu_uuid)
-        self._lanes.put(gpu_uuid, lambda: self._hardware.carry_out(look), answered)
+        self.lanes.put(gpu_uuid, lambda: self._hardware.carry_out(look), answered)
         await handled
         somebody = patrol.posts(self.state, seen[0])
         if somebody and not self._leaving:
             go = partial(self._patrol.go, gpu_uuid, somebody)
-            self._lanes.put(gpu_uuid, go, self._answered)
+            self.lanes.put(gpu_uuid, go, self._answered)
 
     async def _keep_observing(self) -> None:
         while True:

@@ -30,6 +30,7 @@ class HubUsers(msgspec.Struct, frozen=True):
     """An audience. ``names`` are what this door may be called: a page that somebody else's name
     server leads here says another one. ``crowd`` is also that of the other door: a user has one
     pace. ``members`` is told of all who come; ``strangers`` are the connections of others.
+    ``kept_out``: a filter for all cgroups lets none of them in to any slice.
     """
 
     hub: Hub
@@ -38,6 +39,7 @@ class HubUsers(msgspec.Struct, frozen=True):
     crowd: Crowd
     members: Members
     strangers: Strangers
+    kept_out: bool = False
 
     async def admit(self, request: HTTPServerRequest) -> Peer:
         """The user whose token is shown. Its process is none that can be seen."""
@@ -56,6 +58,8 @@ class HubUsers(msgspec.Struct, frozen=True):
             raise
         self.strangers.recognize(_stream(request), owner)
         await self.crowd.take_turn(owner)
+        if self.kept_out and _asks_for_slices(request):
+            raise _unseen_cgroup()
         return Peer(0, owner, _NONE)
 
     async def look(self, request: HTTPServerRequest, owner: Callable[[], int]) -> Peer:
@@ -96,6 +100,19 @@ def _stream(request: HTTPServerRequest) -> IOStream:
     # HTTP1Connection's; Tornado types only the interface that all connections share.
     stream: IOStream = request.connection.stream  # type: ignore[union-attr]
     return stream
+
+
+def _asks_for_slices(request: HTTPServerRequest) -> bool:
+    return request.method == "POST" and request.path.endswith(("/leases", "/batches"))
+
+
+def _unseen_cgroup() -> errors.NotAllowed:
+    return errors.NotAllowed(
+        "No slice of this node can be opened by who comes by TCP.",
+        situation="They are opened to single cgroups, and the broker cannot see yours.",
+        next_step="The administrator of the node can name a part of the cgroups in"
+        " MIGBroker.cgroup_filter, or give your server the broker's socket.",
+    )
 
 
 def _is_beat(request: HTTPServerRequest) -> bool:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jupyter_mig.broker.helper.filter.device_filter import DeviceFilter, take_away
+from jupyter_mig.broker.helper.filter.device_filter import DeviceFilter, is_cgroup, take_away
 from jupyter_mig.broker.system.configuration import MIGBroker
 from jupyter_mig.nvml.port import HardwarePort
 
 FILTERED = "filtered"
 """In the helper's directory: the cgroup whose filter outlasts the helper."""
+
+
+def is_for_all(own: MIGBroker) -> bool:
+    """Whether the filter that is asked for is for all cgroups there are."""
+    tree = Path(own.cgroup_filter)
+    return bool(own.cgroup_filter) and not is_cgroup(tree.parent)
 
 
 def filter_of(own: MIGBroker, driver: HardwarePort) -> DeviceFilter | None:

@@ -13,6 +13,7 @@ from jupyter_mig.broker.remote.listening import Listening
 from jupyter_mig.broker.remote.members import Asking, Members
 from jupyter_mig.broker.remote.owners import NumberedUsers, UnixUsers
 from jupyter_mig.broker.remote.strangers import Strangers
+from jupyter_mig.broker.system import cgroups
 from jupyter_mig.broker.system.configuration import MIGBroker
 
 NUMBERS = "hub-users.json"
@@ -46,6 +47,7 @@ def asked_for(
         crowd,
         members,
         Strangers(crowd),
+        kept_out=cgroups.is_for_all(own),
     )
     secret = listening.tls(own.tls_certificate, own.tls_key) if own.tls_certificate else None
     return Listening(host, port, audience, secret, door)

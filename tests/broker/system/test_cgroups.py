@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,9 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_mig.broker.helper.filter.device_filter import take_away
+from jupyter_mig.client import Client, Settings
+from jupyter_mig.client.remote import Remote
+from jupyter_mig.errors import NotAllowed
+from jupyter_mig.wire.messages import LeaseRequest
 from tests.broker.helper import cgroups
 from tests.broker.helper.cgroups import below, opening, tree, within
 from tests.broker.opening import NOTHING_BEHIND
+from tests.broker.remote.hubs import small_hub, user
 from tests.broker.system.shared_node import ALICE, SharedNode, lacking, shared_node
 
 LACKING = lacking() or cgroups.lacking()
@@ -78,6 +86,89 @@ def test_two_servers_of_one_user_are_kept_apart(node: SharedNode, top: Path) -> 
             assert {opening(path, mine, ALICE) for path in yours} == {NOTHING_BEHIND}
             assert {opening(path, mine, ALICE) for path in theirs} == {FILTERED}
             assert {opening(path, mine) for path in theirs} == {FILTERED}
+
+
+_OPENS_AT_ONCE = """
+import asyncio, errno, os, pathlib, sys
+from jupyter_mig.client.client import Client
+from jupyter_mig.client.settings import Settings
+from jupyter_mig.wire.messages import LeaseRequest
+
+def opening(node):
+    try:
+        os.close(os.open(node, os.O_RDONLY))
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+async def main():
+    client = Client(Settings.from_environment(os.environ))
+    lease = await client.acquire(LeaseRequest("k", "1g.5gb", patience_seconds=None))
+    nodes = pathlib.Path(sys.argv[1]).iterdir()
+    mine = [each for each in nodes if each.stat().st_uid == os.getuid()]
+    print(lease.state, *map(opening, mine), lease.lease_id, flush=True)
+    sys.stdin.read()
+
+asyncio.run(main())
+"""
+_LOOKS_AT = """
+import asyncio, os, sys
+from jupyter_mig.client.client import Client
+from jupyter_mig.client.settings import Settings
+print(asyncio.run(Client(Settings.from_environment(os.environ)).lease(sys.argv[1])).state)
+"""
+
+
+def test_a_slice_opens_before_its_kernel_is_known(node: SharedNode, top: Path) -> None:
+    """A kernel may be quicker than whoever starts it says which process it is. Another server of
+    the user's is not let in by looking at the lease.
+    """
+    one, other = below(top, "one"), below(top, "other")
+    python = node._cli()[0]
+    command = (python, "-c", _OPENS_AT_ONCE, node.tree / "dev" / "nvidia-caps")
+    with subprocess.Popen(
+        within(one, ALICE, *command),
+        env=node.environ(),
+        cwd="/",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as server:
+        granted, *opened, name = said(server).decode().split()
+        assert (granted, opened) == ("granted", ["ENXIO", "ENXIO"]), node.said()
+        looked = subprocess.run(
+            within(other, ALICE, python, "-c", _LOOKS_AT, name),
+            check=True,
+            capture_output=True,
+            env=node.environ(),
+            cwd="/",
+        )
+        assert looked.stdout == b"granted\n"
+        assert {opening(path, other, ALICE) for path in slices(node)} == {FILTERED}
+        server.communicate()
+
+
+async def test_who_comes_by_tcp_is_told_that_no_slice_opens_for_him(top: Path) -> None:
+    """If the filter is for all there are; he may look. Where it is for some he may be elsewhere."""
+    tokens = {"alices": user("alice")}
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = "127.0.0.1:{1}".format(*free.getsockname())
+    wanted = LeaseRequest("k", "1g.5gb")
+    async with small_hub() as hub:
+        hub.tokens.update(tokens)
+        for tree, refused in ((top.parent, True), (top, False)):
+            given = {"listen": address, "hub_api_url": hub.url, "hub_users_are_unix_users": False}
+            with shared_node(cgroup_filter=str(tree), **given) as node:
+                await asyncio.to_thread(node.start)
+                remote = Remote(f"http://{address}", token="alices")
+                client = Client(Settings(driver=node.driver, remote=remote))
+                assert (await client.node()).gpus
+                if refused:
+                    with pytest.raises(NotAllowed, match="who comes by TCP"):
+                        await client.acquire(wanted)
+                else:
+                    assert (await client.acquire(wanted)).state == "granted"
+                client.close()
+                await asyncio.to_thread(node.stop)
+            take_away(tree)
 
 
 def test_the_helper_may_be_in_the_tree_itself(node: SharedNode, top: Path) -> None:

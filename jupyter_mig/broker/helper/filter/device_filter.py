@@ -137,12 +137,13 @@ def take_away(tree: Path) -> None:
 
 def _depth(tree: Path) -> int:
     """How far below the root of all cgroups it is."""
-    if not _is_cgroup(tree):
+    if not is_cgroup(tree):
         raise _unusable(tree, OSError(0, "it is no cgroup of version 2"))
-    return sum(_is_cgroup(parent) for parent in tree.parents)
+    return sum(is_cgroup(parent) for parent in tree.parents)
 
 
-def _is_cgroup(directory: Path) -> bool:
+def is_cgroup(directory: Path) -> bool:
+    """Whether it is one of version 2."""
     return (directory / "cgroup.controllers").exists()
 
 
