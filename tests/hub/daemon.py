@@ -15,7 +15,9 @@ _VERSION = {"ApiVersion": "1.47", "MinAPIVersion": "1.24", "Version": "27"}
 
 
 class Daemon:
-    """Its containers by name, as they were asked for; removed ones are in ``removed``."""
+    """Its containers by name, as they were asked for; removed ones are in ``removed``. Nothing runs
+    in them.
+    """
 
     def __init__(self) -> None:
         self.containers: dict[str, dict[str, Any]] = {}
@@ -28,6 +30,13 @@ class Daemon:
         """The container, where there is one."""
         (found,) = self.containers.values()
         return found
+
+    def begin(self, name: str) -> None:
+        """One is started."""
+
+    def lives(self, name: str) -> bool:
+        """Whether there is one of that name."""
+        return name in self.containers
 
     def end(self) -> None:
         """All programs in containers end; a daemon removes these containers."""
@@ -71,10 +80,10 @@ class _Create(_Call):
 class _Container(_Call):
     def get(self, name: str) -> None:
         """What ``docker inspect`` shows."""
-        found = self.daemon.containers.get(name)
-        if found is None:
+        if not self.daemon.lives(name):
             self.say({"message": "No such container"}, 404)
             return
+        found = self.daemon.containers[name]
         port = {"8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": "40000"}]}
         self.say(
             {
@@ -93,7 +102,8 @@ class _Container(_Call):
 class _Start(_Call):
     def post(self, name: str) -> None:
         """It runs as soon as it is there."""
-        self.set_status(204 if name in self.daemon.containers else 404)
+        self.daemon.begin(name)
+        self.set_status(204)
 
 
 class _Stop(_Call):
@@ -108,6 +118,13 @@ class _Stop(_Call):
 async def daemon() -> AsyncIterator[Daemon]:
     """One on loopback."""
     one = Daemon()
+    async with listening(one):
+        yield one
+
+
+@asynccontextmanager
+async def listening(one: Daemon) -> AsyncIterator[None]:
+    """Let one be asked on loopback."""
     given = {"daemon": one}
     version = r"/v[0-9.]+"
     application = Application(
@@ -123,11 +140,11 @@ async def daemon() -> AsyncIterator[Daemon]:
         log_function=lambda _: None,
     )
     server = HTTPServer(application)
-    (listening,) = bind_sockets(0, "127.0.0.1")
-    server.add_socket(listening)
-    one.url = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
+    (bound,) = bind_sockets(0, "127.0.0.1")
+    server.add_socket(bound)
+    one.url = f"tcp://127.0.0.1:{bound.getsockname()[1]}"
     try:
-        yield one
+        yield
     finally:
         server.stop()
         await server.close_all_connections()

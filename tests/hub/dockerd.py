@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from docker import APIClient
@@ -33,17 +34,22 @@ echo "$devices" >> {noted}
 """
 
 
+@cache
 def lacking() -> str:
-    """Why there can be no daemon here; empty if there can."""
+    """Why there can be no daemon here; empty if there can, which is tried."""
     if os.getuid() != 0:
         return "only root can start a Docker daemon"
     if shutil.which("dockerd") is None:
         return "no dockerd here (Debian: docker.io)"
-    return ""
+    try:
+        with dockerd():
+            return ""
+    except CannotStart as cannot:
+        return f"no Docker daemon runs here: {cannot}"
 
 
 class CannotStart(Exception):
-    """This machine lets no daemon run: what that said last."""
+    """What the daemon said last."""
 
 
 class Dockerd:
@@ -53,6 +59,8 @@ class Dockerd:
         self.directory = directory
         self.url = f"unix://{directory}/docker.sock"
         self._process: subprocess.Popen[bytes] | None = None
+
+    home = HOME
 
     @property
     def files(self) -> dict[str, dict[str, str]]:
@@ -103,6 +111,16 @@ class Dockerd:
         for line in Path("/proc/mounts").read_text().splitlines():
             if line.split()[1].startswith(f"{self.directory}/"):
                 subprocess.run(["umount", "--lazy", line.split()[1]], check=True)
+
+    def pid(self, name: str) -> int:
+        """The first process of a container, as this machine counts."""
+        with self.client() as client:
+            return int(client.inspect_container(name)["State"]["Pid"])
+
+    def kill(self, name: str) -> None:
+        """End a container hard."""
+        with self.client() as client:
+            client.kill(name)
 
     def said(self) -> str:
         """Its log."""
