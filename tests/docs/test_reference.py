@@ -16,7 +16,7 @@ from tornado.web import Application, RequestHandler
 from traitlets import HasTraits
 
 import jupyter_mig
-from jupyter_mig import errors
+from jupyter_mig import errors, hub
 from jupyter_mig.broker import openapi
 from jupyter_mig.broker.calls import CALLS
 from jupyter_mig.broker.door import Door
@@ -122,9 +122,11 @@ def test_each_environment_variable_is_explained() -> None:
 
 
 def test_each_name_of_the_package_is_explained() -> None:
-    """What can be imported from the package itself, and what the current slice tells."""
+    """What can be imported from the package itself, what the current slice tells, and what a
+    JupyterHub's configuration may use.
+    """
     fields = msgspec.structs.fields(jupyter_mig.CurrentSlice)
-    public = {*jupyter_mig.__all__, *(field.name for field in fields)}
+    public = {*jupyter_mig.__all__, *(field.name for field in fields), *hub.__all__}
     assert public - named(page("python")) == set()
 
 
