@@ -47,7 +47,7 @@ for line in sys.stdin:
 
 
 class Stash:
-    """A process of Bob's that has a slice's open node in a socket of its own, where none sees it."""
+    """A process of Bob's that has a slice's open node in a socket of its own, unseen."""
 
     def __init__(self, node: Path) -> None:
         command = [str(interpreter()), "-c", _STASH, str(node)]
