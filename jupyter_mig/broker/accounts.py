@@ -65,6 +65,14 @@ class Accounts:
             self._known = {uid: each for uid, each in self._known.items() if each.until > now}
 
 
+def uid_of(name: str) -> int | None:
+    """The number of the user who is called so; None if nobody is. It may take a while."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except (KeyError, ValueError):
+        return None
+
+
 def look_up(uid: int) -> Account:
     """Ask the system. One without an account has no name and no groups."""
     try:

@@ -34,6 +34,7 @@ from jupyter_mig.core.state import Place, PlaceState, State
 from jupyter_mig.nvml.port import HardwarePort, Registrar, Removable
 from jupyter_mig.wire import codec
 from jupyter_mig.wire.administration import ActRequest, DriverView, Entry, RevokeRequest
+from jupyter_mig.wire.messages import Name
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,12 @@ class Between(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     since: float = 0.0
     until: float | None = None
+
+
+class OfUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A query: by what name administrators are told of him."""
+
+    user: Name
 
 
 class _AdminRoute(Route):
@@ -115,6 +122,15 @@ class AdminLeasesRoute(_AdminRoute):
         names = await self.names.of(lease.owner for lease in leases)
         state, now = self.service.state, self.service.clock()
         self.answer([lease_view(state, each, names[each.owner], now) for each in leases])
+
+
+class AdminNodeRoute(_AdminRoute):
+    """``/v1/admin/node``."""
+
+    async def get(self) -> None:
+        """The whole picture as that user sees it, with what his limits leave him of it."""
+        owner = await self.names.owner(codec.query(self.query(), OfUser).user)
+        self.answer(await self.node_of(owner))
 
 
 class AdminLeaseRoute(_AdminRoute):
@@ -330,6 +346,7 @@ def rules(given: dict[str, Any], annals: Annals | None, gauges: Gauges) -> Rules
     orphan = r"/v1/admin/orphans/(\w+)"
     return [
         (r"/v1/admin/leases", AdminLeasesRoute, known),
+        (r"/v1/admin/node", AdminNodeRoute, known),
         (r"/v1/admin/uses", UsesRoute, {**known, "gauges": gauges}),
         (r"/v1/admin/leases/([0-9A-Za-z_-]+)", AdminLeaseRoute, known),
         (r"/v1/admin/gpus/([0-9A-Za-z_-]+)/drain", DrainRoute, known),

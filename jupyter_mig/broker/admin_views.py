@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from jupyter_mig.broker.accounts import Accounts
+from jupyter_mig import errors
+from jupyter_mig.broker.accounts import Accounts, uid_of
 from jupyter_mig.broker.remote.hub import MARK
 from jupyter_mig.broker.remote.members import Members
+from jupyter_mig.broker.words import plain
 from jupyter_mig.core.leases import Lease
 from jupyter_mig.core.state import Place, State
 from jupyter_mig.metrics.readings import NotAvailable
@@ -40,6 +42,22 @@ class Names:
         found = await asyncio.gather(*(self._accounts.of(uid) for uid in known))
         pairs = zip(known, found, strict=True)
         return {None: "", **{uid: each.name or self._from_afar(uid) for uid, each in pairs}}
+
+    async def owner(self, name: str) -> int:
+        """Who is called so. Raises BadRequest if nobody is, or if it is root: in
+        a Hub anybody may be called so.
+        """
+        return await asyncio.to_thread(self._owner, name)
+
+    def _owner(self, name: str) -> int:
+        try:
+            hub_name = name.removeprefix(MARK)
+            owner = uid_of(name) if hub_name == name else self._members.owners.owner(hub_name)
+        except errors.Unauthenticated:
+            owner = None
+        if not owner:
+            raise errors.BadRequest(f"{plain(name, 40)} is no user of this node.")
+        return owner
 
     def _from_afar(self, uid: int) -> str:
         name = self._members.name_of(uid, "")

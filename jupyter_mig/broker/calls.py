@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from jupyter_mig import errors
-from jupyter_mig.broker.admin_routes import Between, Since
+from jupyter_mig.broker.admin_routes import Between, OfUser, Since
 from jupyter_mig.broker.lease_routes import Look
 from jupyter_mig.wire import administration as admin
 from jupyter_mig.wire import messages
@@ -172,6 +172,9 @@ _LEASES = {
 _ADMINISTRATION = {
     "GET /v1/admin/leases": _call(
         "all_leases", "Everybody's live leases.", list[admin.AnyLeaseView]
+    ),
+    "GET /v1/admin/node": _call(
+        "node_of", "The node as a user sees it.", messages.NodeView, query=OfUser
     ),
     "GET /v1/admin/uses": _call(
         "uses",

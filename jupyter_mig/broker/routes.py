@@ -23,6 +23,7 @@ from jupyter_mig.broker.story import line
 from jupyter_mig.broker.views import Views, broker_view
 from jupyter_mig.nvml.port import HardwarePort
 from jupyter_mig.wire import codec
+from jupyter_mig.wire.messages import NodeView
 
 log = logging.getLogger(__name__)
 
@@ -165,16 +166,28 @@ class Route(tornado.web.RequestHandler):
 
     def views(self) -> Views:
         """The state now, as the asker may see it."""
+        return self._views_of(self.peer.uid)
+
+    def _views_of(self, viewer: int) -> Views:
         service = self.service
         return Views(
             service.state,
             service.rules,
             service.clock(),
-            self.peer.uid,
+            viewer,
             service.stocks,
             locked=service.locked,
             heartbeats=service.heartbeats,
         )
+
+    async def node_of(self, viewer: int) -> NodeView:
+        """The whole picture, with what a user's limits leave him of it."""
+        limits, why = None, ""
+        try:
+            limits = await self.service.policy.limits(viewer)
+        except errors.HubUnreachable as error:  # the GPUs are there all the same
+            why = error.message
+        return self._views_of(viewer).node(self.driver, limits, why)
 
     def refusals(self) -> Refusals:
         """The refusals as they read now."""
@@ -226,13 +239,8 @@ class NodeRoute(Route):
     """``/v1/node``: GPUs, slices, sizes."""
 
     async def get(self) -> None:
-        """The whole picture, with what the asker's limits leave him of it."""
-        limits, why = None, ""
-        try:
-            limits = await self.service.policy.limits(self.peer.uid)
-        except errors.HubUnreachable as error:  # the GPUs are there all the same
-            why = error.message
-        self.answer(self.views().node(self.driver, limits, why))
+        """As the asker may see it."""
+        self.answer(await self.node_of(self.peer.uid))
 
 
 class NowhereRoute(Route):

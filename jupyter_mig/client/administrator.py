@@ -15,7 +15,7 @@ from jupyter_mig.wire.administration import (
     RevokeRequest,
     UseView,
 )
-from jupyter_mig.wire.messages import GpuView
+from jupyter_mig.wire.messages import GpuView, NodeView
 
 _BASE = "/v1/admin"
 _RELEASE = f"{_BASE}/driver/release"
@@ -27,6 +27,10 @@ class Administrator(Client):
     async def all_leases(self) -> list[AnyLeaseView]:
         """Everybody's live leases, the oldest first."""
         return await self._ask("GET", f"{_BASE}/leases", list[AnyLeaseView])
+
+    async def node_of(self, user: str) -> NodeView:
+        """The node as that user sees it; raises BadRequest if nobody is called so."""
+        return await self._ask("GET", f"{_BASE}/node?{urlencode({'user': user})}", NodeView)
 
     async def uses(self) -> list[UseView]:
         """Whether those who hold slices use them, the oldest lease first."""

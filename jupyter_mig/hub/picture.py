@@ -5,7 +5,7 @@ to click.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 import msgspec
@@ -43,7 +43,9 @@ class Reader(msgspec.Struct, frozen=True):
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """The node, everybody's leases, the oldest first, and which slice was whose of late."""
+    """The node as its reader sees it, everybody's leases, the oldest first, and which slice was
+    whose of late.
+    """
 
     node: NodeView
     leases: Sequence[AnyLeaseView]
@@ -66,14 +68,40 @@ def page(reader: Reader, picture: Picture) -> str:
         f"<h2>{whose} requests in line</h2>",
         _table(("user", "notebook", "size"), map(_waits, waiting)),
         f"<p>{everybodys} in line on this node, of all users.</p>",
-        "<h2>Free now</h2>",
-        _table(
-            ("size", "free", "fit on an empty node"),
-            ((size.size, str(size.free), str(size.total)) for size in node.sizes),
-        ),
+        *(_free(node) if reader.admin else _startable(node)),
         "<h2>The last seven days</h2>",
         _table(("user", "slice", "from (UTC)", "for", "ended"), map(_was, _past(reader, picture))),
     )
+
+
+def _free(node: NodeView) -> Iterator[str]:
+    """What is free of each size, whoever may have it."""
+    yield "<h2>Free now</h2>"
+    counts = (
+        (size, size.free if size.unclaimed is None else size.unclaimed) for size in node.sizes
+    )
+    yield _table(
+        ("size", "free", "fit on an empty node"),
+        ((size.size, str(free), str(size.total)) for size, free in counts),
+    )
+
+
+def _startable(node: NodeView) -> Iterator[str]:
+    """What the reader could start, and by which rule no more."""
+    yield "<h2>What you could start now</h2>"
+    yield _table(
+        ("size", "free for you", "fit on an empty node"),
+        (
+            (size.size, str(size.free), str(size.total))
+            for size in node.sizes
+            if not size.not_allowed
+        ),
+    )
+    if node.allowance is not None:
+        mine = node.allowance
+        yield f"<p>{escape(f'By {mine.rule}: {mine.allows}. You hold {mine.holds}.')}</p>"
+    if node.allowance_not_available:
+        yield f"<p>{escape(node.allowance_not_available)}</p>"
 
 
 def trouble(lines: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from jupyterhub.services.auth import HubOAuthCallbackHandler, HubOAuthenticated
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler, authenticated
@@ -23,6 +24,7 @@ from jupyter_mig.client.settings import Settings
 from jupyter_mig.client.shared import Shared
 from jupyter_mig.hub import picture
 from jupyter_mig.hub.picture import Picture, Reader
+from jupyter_mig.wire.messages import NodeView
 
 PAST_SECONDS = 7 * 24 * 3600.0
 """How far back the page looks."""
@@ -37,10 +39,14 @@ class SlicesPage(HubOAuthenticated, RequestHandler):  # type: ignore[misc]  # it
     """Who holds what, as far as the user may see it."""
 
     def initialize(
-        self, look: Callable[[], Awaitable[Picture]], name_of: Callable[[str], str]
+        self,
+        look: Callable[[], Awaitable[Picture]],
+        node_of: Callable[[str], Awaitable[NodeView]],
+        name_of: Callable[[str], str],
     ) -> None:
         """Tornado hands over what the application was made with."""
         self._look = look
+        self._node_of = node_of
         self._name_of = name_of
 
     def set_default_headers(self) -> None:
@@ -53,12 +59,24 @@ class SlicesPage(HubOAuthenticated, RequestHandler):  # type: ignore[misc]  # it
         """The page, or what is wrong."""
         reader = reader_of(self.current_user, self._name_of)
         try:
-            seen = await self._look()
+            seen = await self._seen_by(reader)
         except errors.JupyterMigError as error:
             self.set_status(error.status)
             self.finish(picture.trouble(str(error)))
             return
         self.finish(picture.page(reader, seen))
+
+    async def _seen_by(self, reader: Reader) -> Picture:
+        """With the node as he sees it, if he is anybody there."""
+        seen = await self._look()
+        if reader.admin:
+            return seen
+        nobody = msgspec.structs.replace(seen.node, sizes=(), allowance=None)
+        try:
+            node = await self._node_of(reader.name) if reader.name else nobody
+        except errors.BadRequest as error:
+            node = msgspec.structs.replace(nobody, allowance_not_available=error.message)
+        return msgspec.structs.replace(seen, node=node)
 
 
 def reader_of(model: Mapping[str, Any], name_of: Callable[[str], str]) -> Reader:
@@ -83,9 +101,10 @@ def application(prefix: str, settings: Settings) -> Application:
     client = Administrator(settings)
     shared = Shared(lambda: look(client), LOOK_SECONDS)
     name_of = settings.system.name_of if settings.system is not None else str
+    given = {"look": shared.now, "node_of": client.node_of, "name_of": name_of}
     return Application(
         [
-            (prefix, SlicesPage, {"look": shared.now, "name_of": name_of}),
+            (prefix, SlicesPage, given),
             (f"{prefix}oauth_callback", HubOAuthCallbackHandler),
         ],
         cookie_secret=os.urandom(32),

@@ -76,6 +76,8 @@ async def test_each_sees_his_own_and_an_administrator_sees_all() -> None:
             await expect(page.get_by_role("heading", name="Your slices")).to_be_visible()
             await expect(page.locator("body")).to_contain_text(f"of-{alice.name}.ipynb")
             await expect(page.locator("body")).not_to_contain_text(bob.name)
+            yours = page.get_by_role("heading", name="What you could start now")
+            await expect(yours).to_be_visible()
 
         mine = await _page(one, bob.token)
         assert f"of-{bob.name}.ipynb" in mine.body.decode()

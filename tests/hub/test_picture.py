@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import msgspec
+
 from jupyter_mig.hub.picture import Picture, Reader, page, trouble
 from jupyter_mig.wire.administration import AnyLeaseView, IntervalView
-from jupyter_mig.wire.messages import NodeView, SizeCount
+from jupyter_mig.wire.messages import AllowanceView, NodeView, SizeCount
 
 NODE = NodeView("simulated:x", True, (), (SizeCount("1g.5gb", 3, 7, 1, 1, 1),), 1)
 
@@ -64,6 +66,26 @@ def test_an_administrator_sees_all() -> None:
 def test_who_has_no_name_sees_nothing() -> None:
     """Least of all the leases of those who have none either."""
     assert "ipynb" not in page(Reader("", admin=False), Picture(NODE, LEASES, PAST))
+
+
+def test_a_user_sees_what_he_could_start() -> None:
+    """And by which rule no more; an administrator sees what is free, whoever may have it."""
+    counts = {"total": 7, "memory_bytes": 1, "multiprocessors": 1, "width": 1, "unclaimed": 5}
+    sizes = (
+        SizeCount("1g.5gb", 2, **counts),
+        SizeCount("7g.40gb", 0, not_allowed="rule 1 (*)", **counts),
+    )
+    allowance = AllowanceView("rule 1 (*)", "at most 3 slices", "1 slice, 0.125 of a GPU")
+    node = msgspec.structs.replace(NODE, sizes=sizes, allowance=allowance)
+    shown = page(Reader("alice", admin=False), Picture(node, LEASES, PAST))
+    assert "What you could start now" in shown
+    assert "<td>1g.5gb</td><td>2</td>" in shown
+    assert "7g.40gb" not in shown
+    assert "By rule 1 (*): at most 3 slices. You hold 1 slice, 0.125 of a GPU." in shown
+    everything = page(Reader("root", admin=True), Picture(node, LEASES, PAST))
+    assert "Free now" in everything
+    assert "<td>1g.5gb</td><td>5</td>" in everything
+    assert "rule 1" not in everything
 
 
 def test_names_are_no_html() -> None:

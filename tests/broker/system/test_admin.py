@@ -16,7 +16,14 @@ import pytest
 from jupyter_mig.core.geometry import Spec
 from jupyter_mig.nvml.driver import open_driver
 from tests.broker.asking import say
-from tests.broker.system.shared_node import ALICE, BOB, SharedNode, lacking, shared_node
+from tests.broker.system.shared_node import (
+    ALICE,
+    BOB,
+    SERVICE,
+    SharedNode,
+    lacking,
+    shared_node,
+)
 
 ROOT = 0
 PIPE = subprocess.PIPE
@@ -356,3 +363,21 @@ def test_a_node_without_a_broker_for_all_has_no_administrators(node: SharedNode)
     done = node.asked(ROOT, "admin", "leases")
     assert done.returncode == 2
     assert b"no broker for all users" in done.stderr
+
+
+def test_an_administrator_sees_what_a_user_could_start() -> None:
+    """With that user's limits, by his name; nobody else is told, and nothing of who is nobody."""
+    if lacking():
+        pytest.skip(lacking())
+    rule = {"who": [SERVICE], "sizes": [SLICE], "slices": 2}
+    with shared_node(policy=[rule]) as node:
+        node.start()
+        path = f"/v1/admin/node?user={SERVICE}"
+        status, seen = _as_user(node, ROOT, "GET", path)
+        free = {size["size"]: size["free"] for size in seen["sizes"] if not size["not_allowed"]}
+        assert (status, free) == (200, {SLICE: 2})
+        assert seen["allowance"]["rule"] == f"rule 1 ({SERVICE})"
+        assert _as_user(node, ALICE, "GET", path)[0] == 403
+        for name in ("no-such-user", "root", "hub:no-such-user"):
+            status, refusal = _as_user(node, ROOT, "GET", f"/v1/admin/node?user={name}")
+            assert (status, refusal["message"]) == (400, f"{name} is no user of this node.")
