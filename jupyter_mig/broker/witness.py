@@ -44,9 +44,11 @@ class Chronicler:
 
     def __init__(self, annals: Annals) -> None:
         self._annals = annals
+        self._slices: dict[str, tuple[str, str]] = {}
 
     def took_over(self, state: State) -> None:
         """Intervals of leases that are gone are over."""
+        self._slices = {name: _slice(state, lease) for name, lease in state.leases.items()}
         self._annals.end_all_but(frozenset(state.leases))
         self._annals.note(Entry(self._annals.now(), "broker-started"))
 
@@ -76,7 +78,7 @@ class Chronicler:
         lease: Lease,
         state: State,
     ) -> None:
-        mig_uuid, gpu_uuid = _slice(state, lease)
+        mig_uuid, gpu_uuid = self._slice_of(action, lease, state)
         now = self._annals.now()
         reason = "" if lease.reason is None else lease.reason.value
         what = {"Enqueue": "waits", "Grant": "granted", "Refuse": "refused", "End": "ended"}
@@ -101,6 +103,15 @@ class Chronicler:
             )
         elif isinstance(action, actions.End):
             self._annals.end(lease.lease_id, reason)
+
+    def _slice_of(self, action: Action, lease: Lease, state: State) -> tuple[str, str]:
+        """That of a lease that has ended is no longer its own by then."""
+        if isinstance(action, actions.Grant):
+            self._slices[lease.lease_id] = _slice(state, lease)
+        had = self._slices.get(lease.lease_id, ("", ""))
+        if isinstance(action, actions.End):
+            self._slices.pop(lease.lease_id, None)
+        return had
 
 
 def _slice(state: State, lease: Lease) -> tuple[str, str]:
