@@ -169,7 +169,8 @@ class Refusals:
     def _free_now(self, lease: Lease) -> str:
         free = self._free(lease)
         if not free:
-            return f"Nothing is free now.{self._problems()}"
+            what = "Nothing" if lease.limits is None else "Nothing that you may have"
+            return f"{what} is free now.{self._problems()}"
         counts = [f"{each.free} x {each.offer.name}" for each in free[:_MANY]]
         return f"Free now: {listed(counts, 'or')}.{self._problems()}"
 

@@ -231,6 +231,21 @@ def test_not_allowed_says_what_is() -> None:
     assert error.situation.startswith("Rule 2 (@students): sizes 1g.5gb;")
 
 
+def test_of_what_is_free_only_that_is_named_which_one_may_have() -> None:
+    """However much of the node is free for others."""
+    node = Node()
+    for size in ("3g.20gb", "2g.10gb"):
+        node.lease(size, owner=OTHER)
+    some = Limits("rule 3 (*)", sizes=("1g.5gb", "3g.20gb"), slices=1)
+    error = node.refusal(node.lease("3g.20gb", limits=some))
+    assert error.situation == "Free now: 1 x 1g.5gb."
+    large = Limits("rule 4 (*)", sizes=("3g.20gb",))
+    error = node.refusal(node.lease("3g.20gb", limits=large))
+    assert error.situation == "Nothing that you may have is free now."
+    error = node.refusal(node.lease("3g.20gb"))
+    assert "2g.10gb" in error.situation
+
+
 def test_a_slice_whose_time_is_up() -> None:
     """The owner is told that it was a rule, no fault."""
     node = Node()
