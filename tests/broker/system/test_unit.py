@@ -52,6 +52,13 @@ def test_the_door_is_where_clients_look() -> None:
     assert _value("jupyter-mig.service", "RuntimeDirectoryPreserve") == "yes"
 
 
+def test_a_broker_that_cannot_start_yet_is_given_time() -> None:
+    """For a driver that is loaded late, a hundred seconds; giving up would shut the door."""
+    least = float(_value("jupyter-mig.service", "RestartSec"))
+    assert least * int(_value("jupyter-mig.service", "StartLimitBurst")) >= 100
+    assert _value("jupyter-mig.service", "StartLimitIntervalSec") == "5min"
+
+
 def test_names_of_what_is_kept_fit_into_a_variable() -> None:
     """Linux takes 128 KiB; the service would not start again with more."""
     longest = len("p4194304-12345678901234:")
