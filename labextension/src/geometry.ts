@@ -1,5 +1,5 @@
 /** A GPU's memory, drawn to scale: which stretch of it is whose. */
-import type { IGpu, IInstance, InstanceState, IRoom } from './views.js';
+import type { IGpu, IInstance, INode, InstanceState, IRoom } from './views.js';
 
 /**
  * mine and others: held; changing: being made or cleared; stuck: will not clear; free: a slice that
@@ -16,6 +16,12 @@ export interface IBlock {
   readonly instance: IInstance | null;
   /** Of a free one: what could be had there, the smallest first. */
   readonly sizes: readonly string[];
+}
+
+/** What of a free block a user could start now, where an administrator's rule means him. */
+export function startable(block: IBlock, node: INode): readonly string[] {
+  const gone = new Set(node.sizes.filter(size => size.free === 0).map(size => size.size));
+  return node.allowance === null ? block.sizes : block.sizes.filter(size => !gone.has(size));
 }
 
 /** The grid for a GPU whose placements nobody may tell us. */

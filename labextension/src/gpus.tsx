@@ -2,7 +2,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import type { IBlock } from './geometry.js';
-import { blocks, freeShare, isPlaced, unitsOf } from './geometry.js';
+import { blocks, freeShare, isPlaced, startable, unitsOf } from './geometry.js';
 import type { Model } from './model.js';
 import type { IParts } from './parts.js';
 import type { IGpu, ILease, INode, ISize } from './views.js';
@@ -21,7 +21,7 @@ export function Gpus(props: IParts): React.JSX.Element {
       <h3>{trans.__('GPUs on this node')}</h3>
       {node.gpus.length === 0 ? <p>{trans.__('There is no GPU on this node.')}</p> : null}
       {node.gpus.map(gpu => (
-        <Gpu key={gpu.uuid} gpu={gpu} {...props} />
+        <Gpu key={gpu.uuid} gpu={gpu} node={node} {...props} />
       ))}
       <Sizes trans={trans} sizes={node.sizes.filter(size => !size.notAllowed)} />
       <Allowance trans={trans} node={node} />
@@ -34,7 +34,7 @@ export function Gpus(props: IParts): React.JSX.Element {
   );
 }
 
-function Gpu(props: IParts & { gpu: IGpu }): React.JSX.Element {
+function Gpu(props: IParts & { gpu: IGpu; node: INode }): React.JSX.Element {
   const { trans, gpu } = props;
   const total = Number(gibibytes(gpu.memoryBytes));
   const free = Math.round(total * freeShare(gpu));
@@ -112,9 +112,9 @@ function Remarks(props: { gpu: IGpu }): React.JSX.Element {
   );
 }
 
-function Block(props: IParts & { gpu: IGpu; block: IBlock }): React.JSX.Element {
+function Block(props: IParts & { gpu: IGpu; node: INode; block: IBlock }): React.JSX.Element {
   const { block, kernels, model } = props;
-  const said = inWords(props.trans, props.gpu, block);
+  const said = inWords(props.trans, props, block);
   const column = { gridColumn: `${block.start + 1} / span ${block.width}` };
   const lease = leaseOn(model, block);
   const lines = (
@@ -151,7 +151,7 @@ interface IWords {
 }
 
 /** A block in two short lines, and in a sentence. */
-function inWords(trans: TranslationBundle, gpu: IGpu, block: IBlock): IWords {
+function inWords(trans: TranslationBundle, on: { gpu: IGpu; node: INode }, block: IBlock): IWords {
   const profile = block.instance?.profile ?? '';
   const short = block.width === 1 ? (profile.split('.')[0] ?? profile) : profile;
   switch (block.kind) {
@@ -179,24 +179,43 @@ function inWords(trans: TranslationBundle, gpu: IGpu, block: IBlock): IWords {
         title: trans.__('Kept for a request in line')
       };
     case 'free':
-      return free(trans, gpu, block);
+      return block.sizes.length === 0
+        ? forNobody(trans, on.gpu)
+        : free(trans, block, startable(block, on.node), on.node);
   }
 }
 
-function free(trans: TranslationBundle, gpu: IGpu, block: IBlock): IWords {
-  const largest = block.sizes.filter(size => !size.includes('+')).pop() ?? block.sizes[0];
+function forNobody(trans: TranslationBundle, gpu: IGpu): IWords {
+  const title =
+    gpu.mode === 'dynamic' && isPlaced(gpu)
+      ? trans.__('Free, and too small for any size')
+      : trans.__('No slice is made here');
+  return { first: '–', second: '', title };
+}
+
+function notYours(trans: TranslationBundle, block: IBlock, node: INode): IWords {
+  return {
+    first: block.width > 1 ? trans.__('free') : '',
+    second: block.width > 2 ? trans.__('not for you') : '–',
+    title: trans.__('Free, but by %1 you may have none there now', node.allowance?.rule ?? '')
+  };
+}
+
+function free(
+  trans: TranslationBundle,
+  block: IBlock,
+  sizes: readonly string[],
+  node: INode
+): IWords {
+  const largest = sizes.filter(size => !size.includes('+')).pop() ?? sizes[0];
   if (largest === undefined) {
-    const title =
-      gpu.mode === 'dynamic' && isPlaced(gpu)
-        ? trans.__('Free, and too small for any size')
-        : trans.__('No slice is made here');
-    return { first: '–', second: '', title };
+    return notYours(trans, block, node);
   }
   const short = block.width === 1 ? (largest.split('.')[0] ?? largest) : largest;
   return {
     first: block.width > 1 ? trans.__('free') : '',
     second: block.instance === null && block.width > 3 ? trans.__('up to %1', short) : short,
-    title: trans.__('Free: room for %1', block.sizes.join(', '))
+    title: trans.__('Free: room for %1', sizes.join(', '))
   };
 }
 

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import type { IBlock } from '../src/geometry.js';
-import { blocks, freeShare, isPlaced } from '../src/geometry.js';
+import { blocks, freeShare, isPlaced, startable } from '../src/geometry.js';
 import type { IGpu, IInstance } from '../src/views.js';
-import { gpu, instance } from './views.js';
+import { sizes } from './kernelspecs.js';
+import { gpu, instance, overview } from './views.js';
 
 /** "mine 0+2, free 2+6": the drawing in words. */
 function drawn(one: IGpu): string {
@@ -92,4 +93,14 @@ test('a slice that sticks out (a newer GPU than its geometry) is cut off at the 
     drawn(gpu({ instances: [instance({ start: 6, width: 4 })] })),
     'kept 0+6, others 6+2'
   );
+});
+
+test('where a rule means the user, a free block promises no more than he could start', () => {
+  const [block] = blocks(gpu({ rooms: [{ start: 0, width: 8, sizes: ['1g.5gb', '7g.40gb'] }] }));
+  assert.ok(block !== undefined);
+  const { node } = overview([]);
+  const counted = { ...node, sizes: sizes({ '1g.5gb': 2, '7g.40gb': 0 }) };
+  const allowance = { rule: 'rule 1 (*)', allows: 'sizes 1g.5gb', holds: '0 slices' };
+  assert.deepEqual(startable(block, { ...counted, allowance }), ['1g.5gb']);
+  assert.deepEqual(startable(block, { ...counted, allowance: null }), ['1g.5gb', '7g.40gb']);
 });
