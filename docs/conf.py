@@ -15,3 +15,5 @@ nitpicky = True
 
 html_theme = "furo"
 html_title = f"jupyter_mig {version}"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
