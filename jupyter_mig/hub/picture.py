@@ -89,17 +89,11 @@ def _free(node: NodeView) -> Iterator[str]:
 def _startable(node: NodeView) -> Iterator[str]:
     """What the reader could start, and by which rule no more."""
     yield "<h2>What you could start now</h2>"
-    yield _table(
-        ("size", "free for you", "fit on an empty node"),
-        (
-            (size.size, str(size.free), str(size.total))
-            for size in node.sizes
-            if not size.not_allowed
-        ),
-    )
+    mine = ((size.size, str(size.free)) for size in node.sizes if not size.not_allowed)
+    yield _table(("size", "free for you"), mine)
     if node.allowance is not None:
-        mine = node.allowance
-        yield f"<p>{escape(f'By {mine.rule}: {mine.allows}. You hold {mine.holds}.')}</p>"
+        rule = node.allowance
+        yield f"<p>{escape(f'By {rule.rule}: {rule.allows}. You hold {rule.holds}.')}</p>"
     if node.allowance_not_available:
         yield f"<p>{escape(node.allowance_not_available)}</p>"
 

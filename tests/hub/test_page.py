@@ -63,7 +63,8 @@ def test_a_user_is_called_as_the_node_calls_him() -> None:
 @pytest.mark.skipif(bool(lacking()), reason=lacking())
 async def test_each_sees_his_own_and_an_administrator_sees_all() -> None:
     """In Chromium after the Hub's login; and by token, where a stranger's is led to the login."""
-    async with hub(2) as one:
+    rule = {"who": ["*"], "sizes": ["1g.5gb"], "slices": 3}
+    async with hub(2, policy=[rule]) as one:
         alice, bob = [await one.login(name) for name in one.users]
         for user in (alice, bob):
             await _holds(user)
@@ -78,6 +79,9 @@ async def test_each_sees_his_own_and_an_administrator_sees_all() -> None:
             await expect(page.locator("body")).not_to_contain_text(bob.name)
             yours = page.get_by_role("heading", name="What you could start now")
             await expect(yours).to_be_visible()
+            await expect(page.locator("body")).to_contain_text("By rule 1 (*): sizes 1g.5gb;")
+            await expect(page.locator("tr", has_text="1g.5gb").last).to_contain_text("2")
+            await expect(page.locator("body")).not_to_contain_text("7g.40gb")
 
         mine = await _page(one, bob.token)
         assert f"of-{bob.name}.ipynb" in mine.body.decode()
@@ -89,4 +93,5 @@ async def test_each_sees_his_own_and_an_administrator_sees_all() -> None:
         token = (await one.ask("POST", f"hub/api/users/{ADMIN}/tokens", {})).body["token"]
         everything = (await _page(one, token)).body.decode()
         assert "All slices" in everything
+        assert "7g.40gb" in everything
         assert all(f"of-{user.name}.ipynb" in everything for user in (alice, bob))
