@@ -27,6 +27,15 @@ def block(page: str, language: str, containing: str) -> str:
     return str(found)
 
 
+def anchors(page: Path) -> set[str]:
+    """List what one can link to in a page where it is read in the repository: GitHub's names of
+    its headings.
+    """
+    prose = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 async def run(user: Home, *command: str) -> str:
     """Run a command as the user, who has this Python's programs on the path; its output."""
     programs = str(Path(sys.executable).parent)
@@ -132,3 +141,13 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     """Relative links work where the pages are read: in the repository too, not only when built."""
     targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_into_pages_lead_to_headings(page: Path) -> None:
+    """Sphinx names some headings in its own way; what is linked to has that name on GitHub, too."""
+    links = re.findall(
+        r"\]\((?!https?:)([^)#\s]*\.md)?#([^)\s]+)\)", page.read_text(encoding="utf-8")
+    )
+    places = [(page.parent / target if target else page, anchor) for target, anchor in links]
+    assert [anchor for place, anchor in places if anchor not in anchors(place)] == []
