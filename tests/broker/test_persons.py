@@ -34,7 +34,7 @@ FIRST = 2**30
 def subuid(tmp_path: Path) -> Path:
     """Alice's are six numbers, Bob's are those of everybody."""
     file = tmp_path / "subuid"
-    file.write_text(f"# ours\nalice:{FIRST}:6\n1002:0:65536\nx:y:z\n\n")
+    file.write_text(f"# ours\nalice:{FIRST}:6\n1002:0:{FIRST - 1}\nx:y:z\n\n")
     return file
 
 
@@ -54,12 +54,13 @@ def elsewhere(tmp_path: Path) -> Path:
     return file
 
 
-async def _refusal(persons: Persons, uid: int) -> errors.NotAllowed | None:
+async def _refusal(persons: Persons, uid: int) -> str:
+    """What that user is told; nothing if he is himself."""
     try:
         await persons.require_own(uid)
     except errors.NotAllowed as refusal:
-        return refusal
-    return None
+        return str(refusal)
+    return ""
 
 
 async def test_all_subordinates_of_a_user_count_as_one_and_get_nothing(
@@ -69,18 +70,17 @@ async def test_all_subordinates_of_a_user_count_as_one_and_get_nothing(
     persons = Persons(subuid, switch)
     assert {persons.behind(uid) for uid in range(FIRST, FIRST + 6)} == {"alice"}
     refusal = await _refusal(persons, FIRST + 5)
-    assert refusal is not None
-    assert refusal.message.startswith(f"User {FIRST + 5} is a subordinate of user alice")
+    assert refusal.startswith(f"User {FIRST + 5} is a subordinate of user alice")
     for uid in (FIRST - 1, FIRST + 6):
         assert persons.behind(uid) == uid
-        assert await _refusal(persons, uid) is None
+        assert await _refusal(persons, uid) == ""
 
 
 async def test_an_account_is_its_own_also_in_somebodys_range(subuid: Path, switch: Path) -> None:
     """Ranges of a node's own and accounts of a directory may overlap."""
     persons = Persons(subuid, switch)
     assert persons.behind(ME) == "1002"  # until it has been looked up
-    assert await _refusal(persons, ME) is None
+    assert await _refusal(persons, ME) == ""
     assert persons.behind(ME) == ME
 
 
@@ -90,13 +90,9 @@ async def test_where_ranges_come_from_elsewhere_numbers_without_an_account_are_n
     """Any user may be they: FreeIPA's ranges are not in the file."""
     persons = Persons(subuid, elsewhere)
     for uid in (FIRST + 6, FIRST + 7):
-        refusal = await _refusal(persons, uid)
-        assert refusal is not None
-        assert "no account" in refusal.message
-        assert str(elsewhere) in refusal.situation
+        assert str(elsewhere) in await _refusal(persons, uid)
         assert persons.behind(uid) == NOBODY
-    assert await _refusal(persons, ME) is None
-    assert persons.behind(ME) == ME
+    assert await _refusal(persons, ME) == ""
 
 
 async def test_nobody_on_the_node_is_a_user_of_the_hub_by_its_number(
@@ -105,9 +101,7 @@ async def test_nobody_on_the_node_is_a_user_of_the_hub_by_its_number(
     """They are from 2**31 on, where FreeIPA gives ranges to users."""
     persons = Persons(subuid, switch)
     assert persons.behind(LEAST) == persons.behind(LEAST + 7) == NOBODY
-    refusal = await _refusal(persons, LEAST)
-    assert refusal is not None
-    assert str(LEAST) in refusal.situation
+    assert f"from {LEAST} on" in await _refusal(persons, LEAST)
 
 
 def test_what_is_said_of_ranges_is_read_again_after_a_minute(subuid: Path, switch: Path) -> None:
