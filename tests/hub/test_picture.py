@@ -70,13 +70,10 @@ def test_who_has_no_name_sees_nothing() -> None:
 
 def test_a_user_sees_what_he_could_start() -> None:
     """And by which rule no more; an administrator sees what is free, whoever may have it."""
-    counts = {"total": 7, "memory_bytes": 1, "multiprocessors": 1, "width": 1, "unclaimed": 5}
-    sizes = (
-        SizeCount("1g.5gb", 2, **counts),
-        SizeCount("7g.40gb", 0, not_allowed="rule 1 (*)", **counts),
-    )
+    small = SizeCount("1g.5gb", 2, 7, 1, 1, 1, unclaimed=5)
+    large = SizeCount("7g.40gb", 0, 1, 1, 1, 1, unclaimed=1, not_allowed="rule 1 (*)")
     allowance = AllowanceView("rule 1 (*)", "at most 3 slices", "1 slice, 0.125 of a GPU")
-    node = msgspec.structs.replace(NODE, sizes=sizes, allowance=allowance)
+    node = msgspec.structs.replace(NODE, sizes=(small, large), allowance=allowance)
     shown = page(Reader("alice", admin=False), Picture(node, LEASES, PAST))
     assert "What you could start now" in shown
     assert "<td>1g.5gb</td><td>2</td>" in shown
