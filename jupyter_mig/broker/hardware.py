@@ -119,6 +119,8 @@ class Hardware:
         if before is None or before.choice != found.choice:
             way, why = found.choice
             log.info("gpu=%d inventory=%s: %s", gpu.index, way.value, why)
+        if found.problem and (before is None or before.problem != found.problem):
+            log.warning("gpu=%d %s", gpu.index, " ".join(found.problem.splitlines()))
         for note in found.notes if before is None else set(found.notes) - set(before.notes):
             log.warning("gpu=%d %s", gpu.index, note)
 
@@ -185,10 +187,10 @@ class Hardware:
             self._give_nodes(action.gpu_uuid, action.identity, action.owner)
             occupants = self._occupants(action.gpu_uuid, action.identity)
         except Exception as error:  # noqa: BLE001 - every call is answered by one event
-            self._claims.drop(action.instance_id)
+            self._leave(action)
             return events.ClaimFailed(action.instance_id, text_of(error))
         if occupants:
-            self._claims.drop(action.instance_id)
+            self._leave(action)
             pids = ", ".join(map(str, occupants))
             return events.ClaimFailed(action.instance_id, f"in-use: Processes run on it: {pids}")
         return events.InstanceClaimed(action.instance_id)
@@ -203,6 +205,9 @@ class Hardware:
 
     def give_back(self, action: actions.ReturnInstance) -> None:
         """Close an instance that stays, and drop the lock on it."""
+        self._leave(action)
+
+    def _leave(self, action: actions.ClaimInstance | actions.ReturnInstance) -> None:
         try:
             self._close_nodes(action.gpu_uuid, action.identity)
         except errors.DriverError as error:

@@ -189,11 +189,14 @@ def _is_unused(pid: int, descriptor: str) -> bool:
     return _is_path(text) or any(line.startswith("lock:") for line in text.splitlines())
 
 
-def opens_path_only(pid: int, descriptor: str) -> bool:
-    """Whether a descriptor only names a file. Anybody may have one of what he may not open, and
-    can do nothing with it: a driver does not take it (open(2), O_PATH).
+def names_only(descriptor: Path) -> bool:
+    """Whether a descriptor, as ``/proc/PID/fd/N`` or a thread's, only names a file. Anybody may
+    have one of what he may not open, and can do nothing with it: a driver does not take it
+    (open(2), O_PATH).
     """
-    return _is_path(_fdinfo(pid, descriptor))
+    return _is_path(
+        (descriptor.parents[1] / "fdinfo" / descriptor.name).read_text(encoding="ascii")
+    )
 
 
 def _is_path(fdinfo: str) -> bool:

@@ -8,11 +8,12 @@ import msgspec
 from msgspec.structs import replace
 
 from jupyter_mig import errors
+from jupyter_mig.broker.failures import text_of
 from jupyter_mig.broker.hints import CudaDevice
 from jupyter_mig.broker.inventory import Choice, Inventories, Inventory
 from jupyter_mig.core import cpus, sizes
 from jupyter_mig.core.geometry import NO_GPU_INSTANCE, Gpu, Identity, Instance, Spec
-from jupyter_mig.nvml.port import HardwarePort
+from jupyter_mig.nvml.port import HardwarePort, Warden
 
 MIG_IS_ON = "MIG mode is on: the GPU cannot be had as a whole"
 NO_PLACEMENTS = "Where slices lie is not available: needs the mig/config capability or root"
@@ -69,7 +70,21 @@ def _whole(driver: HardwarePort, gpu: Gpu, choice: Choice) -> Stock:
     """The GPU itself; never together with MIG instances."""
     if gpu.mig_enabled:
         return Stock(choice, problem=MIG_IS_ON)
-    return Stock(choice, _things(driver, gpu))
+    return _secured(driver, gpu, Stock(choice, _things(driver, gpu)))
+
+
+def _secured(driver: HardwarePort, gpu: Gpu, found: Stock) -> Stock:
+    """What was changed is put right. If the GPU cannot be closed to others, where it should be, who
+    has it keeps it and nobody new gets it; nor is it worth waiting for, unless that may pass.
+    """
+    if isinstance(driver, Warden) and driver.isolates:
+        try:
+            driver.secure(gpu.uuid)
+        except errors.InUse as error:
+            return replace(found, problem=text_of(error))
+        except errors.NoPermission as error:
+            return replace(found, problem=text_of(error), withheld=(gpu.uuid,))
+    return found
 
 
 def _things(driver: HardwarePort, gpu: Gpu) -> tuple[Instance, ...]:

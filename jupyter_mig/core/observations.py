@@ -214,6 +214,7 @@ def _give_up(turn: Turn, place: Place, error: str) -> None:
     else:  # it was being claimed, and no broker has a lock on it now
         place.lease_id = None
         turn.become(place, PlaceState.IDLE)
+        turn.hand_back(place)
     try_again(turn, lease, error, hopeless=False)
 
 
@@ -247,6 +248,8 @@ def _interrupted(turn: Turn, place: Place) -> None:
         place.asked, place.retry_at = False, turn.now
     if place.state is PlaceState.HELD or (place.pooled and place.state is PlaceState.IDLE):
         _lock(turn, place)
+    elif place.state is PlaceState.IDLE and not place.ours:
+        turn.hand_back(place)  # it may have been on its way back
 
 
 def _lock(turn: Turn, place: Place) -> None:

@@ -58,7 +58,11 @@ class AccessNodes(msgspec.Struct, frozen=True):
         return self.gpus / f"nvidia{minor}"
 
     def pairs(self, gpu_minor: int, identity: Identity) -> tuple[tuple[Path, Path], ...]:
-        """Each node that the instance should have, with the capability file that describes it."""
+        """Each node that the instance should have, with the capability file that describes it. The
+        nodes of all GPUs are described by one file, the driver's parameters.
+        """
+        if identity.is_gpu:
+            return ((self._gpu(gpu_minor), self.proc.parent / "params"),)
         gi_number = 3 + 135 * gpu_minor + 9 * identity.gi_id
         gi_folder = self.proc / f"gpu{gpu_minor}" / "mig" / f"gi{identity.gi_id}"
         found = [self._pair(gi_folder / "access", gi_number)]

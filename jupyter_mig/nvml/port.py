@@ -90,7 +90,8 @@ class HardwarePort(Protocol):
 
     def described_nodes(self, gpu_uuid: str, identity: Identity) -> tuple[tuple[Path, Path], ...]:
         """The instance's own nodes, each with the capability file that describes it, the GPU
-        instance's first; none where nodes are simulated away.
+        instance's first; of a whole GPU, its node and the file of the driver's parameters. None
+        where nodes are simulated away.
         """
 
     def closed_paths(self, gpu_uuid: str, identity: Identity) -> tuple[Path, ...]:
@@ -117,6 +118,12 @@ class Warden(Protocol):
 
     def unprotect(self, gpu_uuid: str, identity: Identity) -> None:
         """Let nobody open them any more; an instance that is gone is fine."""
+
+    def secure(self, gpu_uuid: str) -> None:
+        """Have the node of a GPU that is handed out whole be its user's, or nobody's, whatever
+        became of it. Raises NoPermission if it would not stay so, InUse if somebody who should not
+        has it open while it is nobody's.
+        """
 
     def admit(self, gpu_uuid: str, identity: Identity, pid: int, started_ticks: int) -> None:
         """Let the cgroup of that process, which is of the instance's user, open its nodes. Raises

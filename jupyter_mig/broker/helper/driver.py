@@ -66,6 +66,10 @@ class HelpedDriver:
         with suppress(errors.NotFound):
             self._hands.ask(verbs.Unprotect(self._place(gpu_uuid), identity.gi_id), verbs.Done)
 
+    def secure(self, gpu_uuid: str) -> None:
+        """Have the helper see that a whole GPU's node is as it should be."""
+        self._hands.ask(verbs.Secure(self._place(gpu_uuid)), verbs.Done)
+
     def admit(self, gpu_uuid: str, identity: Identity, pid: int, started_ticks: int) -> None:
         """Let the cgroup of a process open them, too."""
         verb = verbs.Admit(self._place(gpu_uuid), identity.gi_id, pid, started_ticks)

@@ -14,19 +14,21 @@ from jupyter_mig.broker.helper import mode, verbs
 from jupyter_mig.broker.helper.filter.device_filter import DeviceFilter
 from jupyter_mig.broker.helper.nodes import InstanceNodes
 from jupyter_mig.broker.helper.register import Register
-from jupyter_mig.core.geometry import Gpu, Identity, Instance, Spec
+from jupyter_mig.broker.helper.whole import WholeGpus
+from jupyter_mig.core.geometry import NO_GPU_INSTANCE, Gpu, Identity, Instance, Spec
 from jupyter_mig.nvml.port import HardwarePort, Removable
 
 log = logging.getLogger(__name__)
 
-_LOOKS = (verbs.Describe, verbs.LookOut, verbs.Observe, verbs.Look)
-"""Verbs that change nothing: no news."""
+_LOOKS = (verbs.Describe, verbs.LookOut, verbs.Observe, verbs.Look, verbs.Secure)
+"""Verbs that change nothing, or only what is wrong: no news."""
 
 
 class Helper:
     """Cuts the GPUs of ``gpu_uuids``, in this order, and no others. For any number of threads.
     On those of ``turned_on`` it has MIG mode on from the start, and whenever it opens NVML again.
-    ``claims`` looks who else manages some of them by now.
+    ``claims`` looks who else manages some of them by now. ``whole`` are those of them that are
+    handed out whole.
 
     Raises NotFound if one of them is not there.
     """
@@ -40,6 +42,7 @@ class Helper:
         turned_on: tuple[str, ...] = (),
         *,
         claims: Callable[[], Collection[Claim]] = tuple,
+        whole: WholeGpus | None = None,
     ) -> None:
         self._driver = driver
         self._register = register
@@ -47,15 +50,18 @@ class Helper:
         self._filter = filter_
         self._turned_on = turned_on
         self._claims = claims
+        self._whole = whole or WholeGpus(driver, register)
         mode.turn_on(driver, turned_on)
         self._gpus()
+        self._whole.begin()
 
     def do(self, verb: verbs.Verb) -> verbs.Outcome:
         """Carry it out; what went wrong is an outcome, too."""
         try:
             outcome = self._do(verb)
         except errors.JupyterMigError as error:
-            log.warning("%r: %s", verb, error.message)
+            if not isinstance(verb, verbs.Secure):  # asked again and again; the broker tells news
+                log.warning("%r: %s", verb, error.message)
             return _failed(error)
         if not isinstance(verb, _LOOKS):
             log.info("%r: %r", verb, outcome)
@@ -71,6 +77,9 @@ class Helper:
             case verbs.Look():
                 pids = self._occupants(uuid, self._there(uuid, verb.gi_id))
                 return verbs.Occupied(pids)
+            case verbs.Secure():
+                self._whole.secure(self._require_whole(uuid))
+                return verbs.Done()
             case verbs.Create():
                 return self._create(uuid, verb.profile_id, verb.start)
             case _:
@@ -106,9 +115,13 @@ class Helper:
                 self._destroy(uuid, verb.gi_id)
             case verbs.Own():
                 self._own(uuid, verb.gi_id)
+            case verbs.Protect() if verb.gi_id == NO_GPU_INSTANCE:
+                self._whole.give(self._require_whole(uuid), verb.uid)
             case verbs.Protect():
                 self._close_to_cgroups(uuid, verb.gi_id)
                 self._nodes(uuid, verb.gi_id).give_to(verb.uid)
+            case verbs.Unprotect() if verb.gi_id == NO_GPU_INSTANCE:
+                self._whole.take_back(self._require_whole(uuid))
             case verbs.Unprotect():
                 self._nodes(uuid, verb.gi_id).close()
                 self._close_to_cgroups(uuid, verb.gi_id)
@@ -157,10 +170,23 @@ class Helper:
         self._register.remove(uuid, gi_id)
 
     def _own(self, uuid: str, gi_id: int) -> None:
-        self._there(uuid, gi_id)
+        if self._there(uuid, gi_id).is_gpu:
+            raise errors.InvalidArgument("A whole GPU is not made, and does not go", code=2)
         self._register.add(uuid, gi_id)
 
+    def _require_whole(self, uuid: str) -> str:
+        """A GPU that is handed out whole, and cut by nobody."""
+        if uuid not in self._whole:
+            raise errors.NotFound(f"{uuid} is not handed out whole", code=6)
+        if any(gpu.uuid == uuid and gpu.mig_enabled for gpu in self._gpus()):
+            raise errors.InvalidArgument(
+                "MIG mode is on: the GPU cannot be had as a whole", situation=uuid, code=2
+            )
+        return uuid
+
     def _find(self, uuid: str, gi_id: int) -> Identity | None:
+        if gi_id == NO_GPU_INSTANCE:
+            return Identity.of_gpu(uuid) if uuid in self._whole else None
         for instance in self._driver.instances(uuid):
             if instance.identity.gi_id == gi_id:
                 return instance.identity
@@ -180,7 +206,7 @@ class Helper:
             self._filter.close_devices(self._nodes(uuid, gi_id).devices())
 
     def _admit(self, uuid: str, verb: verbs.Admit) -> None:
-        if self._filter is None:
+        if self._filter is None or verb.gi_id == NO_GPU_INSTANCE:
             return
         nodes = self._nodes(uuid, verb.gi_id)
         process = processes.find(verb.pid)
@@ -209,7 +235,10 @@ class Helper:
 
     def _occupants(self, uuid: str, identity: Identity) -> tuple[int, ...]:
         """Who is on an instance: those NVML lists, and those that have its nodes open."""
-        openers = InstanceNodes(self._driver.described_nodes(uuid, identity)).openers()
+        if identity.is_gpu:
+            openers = self._whole.openers(uuid)
+        else:
+            openers = InstanceNodes(self._driver.described_nodes(uuid, identity)).openers()
         return tuple(sorted({*self._driver.occupants(uuid, identity), *openers}))
 
     def _instances(self, uuid: str) -> tuple[Instance, ...]:

@@ -13,19 +13,19 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 import msgspec
 
 from jupyter_mig import errors
-from jupyter_mig.broker import processes
+from jupyter_mig.broker.helper.descriptors import open_devices
 
 FOR_OWNER = 0o400
 FOR_NOBODY = 0o000
 ROOT = 0
 _FIXED = "DeviceFileModify: 0"
+_replacing = Lock()
 
 
 class InstanceNodes(msgspec.Struct, frozen=True):
@@ -47,17 +47,17 @@ class InstanceNodes(msgspec.Struct, frozen=True):
         if openers:
             raise errors.InUse(
                 "Somebody has the slice open who should not",
-                situation=f"Processes with its device nodes open: {_listed(openers)}.",
+                situation=f"Processes with its device nodes open: {listed(openers)}.",
                 next_step="End them, or find out why they have it: jupyter mig doctor.",
             )
         for node, _ in self.pairs:
-            _replace(node, uid, FOR_OWNER)
+            replace(node, uid, ROOT, FOR_OWNER)
 
     def close(self) -> None:
         """Let nobody but root open them, the compute instance's first."""
         for node, capability in reversed(self.pairs):
             _fix(capability)
-            _replace(node, ROOT, FOR_NOBODY)
+            replace(node, ROOT, ROOT, FOR_NOBODY)
 
     def devices(self) -> frozenset[int]:
         """Their device numbers."""
@@ -81,48 +81,35 @@ def _fix(capability: Path) -> None:
         capability.write_text(f"{_FIXED}\n", encoding="ascii")
         told = capability.read_text(encoding="ascii")
     except OSError as error:
-        raise _unprotected(capability, str(error.strerror)) from error
+        raise unprotected(capability, str(error.strerror)) from error
     if _FIXED not in told:
-        raise _unprotected(capability, "it does not keep DeviceFileModify at 0")
+        raise unprotected(capability, "it does not keep DeviceFileModify at 0")
 
 
-def _replace(node: Path, uid: int, mode: int) -> None:
-    """Another node of the same device in its place, the user's from the first moment on."""
-    fresh = node.with_name(f".{node.name}.{os.getpid()}")
-    with suppress(FileNotFoundError):
-        fresh.unlink()
-    try:
-        device = node.lstat()
-        if not stat.S_ISCHR(device.st_mode):
-            raise _unprotected(node, "it is not a character device")
-        os.mknod(fresh, stat.S_IFCHR, device.st_rdev)
-        os.chown(fresh, uid, ROOT)
-        fresh.chmod(mode)
-        fresh.replace(node)
-    except OSError as error:
-        raise _unprotected(node, str(error.strerror)) from error
+def replace(node: Path, uid: int, gid: int, mode: int) -> None:
+    """Another node of the same device in its place, the user's from the first moment on. Raises
+    NoPermission if that cannot be.
 
-
-def open_devices() -> Iterator[tuple[int, int]]:
-    """Every open descriptor of a device: process and device number, whatever its path was.
-
-    A descriptor that only names one (O_PATH) is none: any user may have it, of any node, and would
-    keep every slice from being handed over.
-
-    Of all processes that we may look at: root with CAP_SYS_PTRACE may look at all.
+    One that a helper left half way, when it was killed, is in the way of none and kept by none: it
+    has always the same name.
     """
-    for pid in processes.pids():
-        with suppress(PermissionError, FileNotFoundError, ProcessLookupError):
-            for descriptor in (processes.PROC / str(pid) / "fd").iterdir():
-                with suppress(FileNotFoundError, ProcessLookupError):
-                    opened = descriptor.stat()
-                    if not stat.S_ISCHR(opened.st_mode):
-                        continue
-                    if not processes.opens_path_only(pid, descriptor.name):
-                        yield pid, opened.st_rdev
+    fresh = node.with_name(f".{node.name}.new")
+    try:
+        with _replacing:
+            fresh.unlink(missing_ok=True)
+            device = node.lstat()
+            if not stat.S_ISCHR(device.st_mode):
+                raise unprotected(node, "it is not a character device")
+            os.mknod(fresh, stat.S_IFCHR, device.st_rdev)
+            os.chown(fresh, uid, gid)
+            fresh.chmod(mode)
+            fresh.replace(node)
+    except OSError as error:
+        raise unprotected(node, str(error.strerror)) from error
 
 
-def _unprotected(path: Path, reason: str) -> errors.NoPermission:
+def unprotected(path: Path, reason: str) -> errors.NoPermission:
+    """What is not closed, and why."""
     return errors.NoPermission(
         "The slice cannot be closed to other users",
         situation=f"{path}: {reason}.",
@@ -130,5 +117,6 @@ def _unprotected(path: Path, reason: str) -> errors.NoPermission:
     )
 
 
-def _listed(pids: frozenset[int]) -> str:
+def listed(pids: frozenset[int]) -> str:
+    """Pids, for people."""
     return ", ".join(map(str, sorted(pids)))

@@ -2,7 +2,7 @@
 
 A closed set. All arguments are integers: ``gpu`` is a place in the list of GPUs that the helper was
 started with, not a number of NVML's. Whoever takes over the broker can ask for these and for
-nothing else.
+nothing else. A GPU that is handed out whole is, as for NVML, the instance 0xFFFFFFFF.
 """
 
 from __future__ import annotations
@@ -44,6 +44,12 @@ class Look(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
 
     gpu: Number
     gi_id: Number
+
+
+class Secure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """Have the node of a GPU that is handed out whole be as it should be."""
+
+    gpu: Number
 
 
 class Create(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
@@ -108,7 +114,7 @@ OfNode: TypeAlias = Describe | LookOut | LetGo | TakeUp
 OfInstance: TypeAlias = Destroy | Own | Protect | Unprotect | Admit | Kill
 """Verbs about an instance that is there."""
 
-Verb: TypeAlias = OfNode | Observe | Look | Create | OfInstance
+Verb: TypeAlias = OfNode | Observe | Look | Secure | Create | OfInstance
 
 
 class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):

@@ -64,9 +64,13 @@ class MIGBroker(Configurable):
         help="GPUs whose slices are handed out as they are; none is made or destroyed there.",
     ).tag(config=True)
 
-    whole_gpus = List(Unicode(), help="GPUs without MIG that are handed out whole.").tag(
-        config=True
-    )
+    whole_gpus = List(
+        Unicode(),
+        help="""
+        GPUs without MIG that are handed out whole. With `isolation`, only while the driver's
+        parameter `ModifyDeviceFiles` is 0, and not together with `cgroup_filter`.
+        """,
+    ).tag(config=True)
 
     driver = Unicode("nvml", help="nvml, or simulated: and a node, to try things out.").tag(
         config=True
@@ -94,7 +98,8 @@ class MIGBroker(Configurable):
     isolation = Bool(
         default_value=True,
         help="""
-        Whether the device nodes of a slice are closed to everybody but the user of its lease.
+        Whether the device nodes of a slice, or of a whole GPU, are closed to everybody but the user
+        of its lease.
         Without it, CUDA_VISIBLE_DEVICES is a convention.
         """,
     ).tag(config=True)
@@ -303,9 +308,9 @@ def read(file: Path) -> MIGBroker:
             raise _malformed(file, f"pools: {size} is no size")
     if not found.listed:
         raise _malformed(file, "it names no GPU")
-    if found.whole_gpus and found.isolation:
+    if found.whole_gpus and found.cgroup_filter:
         raise _malformed(
-            file, "with isolation, whole_gpus must be empty: they are not closed to others yet"
+            file, "with cgroup_filter, whole_gpus must be empty: it does not tell their nodes apart"
         )
     if not set(found.claimed_gpus_are_ours) <= set(found.gpus):
         raise _malformed(file, "claimed_gpus_are_ours names a GPU that is not in gpus")

@@ -31,11 +31,13 @@ from jupyter_mig.broker.helper.driver import HelpedDriver
 from jupyter_mig.broker.helper.hands import Hands
 from jupyter_mig.broker.helper.helper import Helper
 from jupyter_mig.broker.helper.register import Register
+from jupyter_mig.broker.helper.whole import Keeper, WholeGpus
 from jupyter_mig.broker.premises import Premises
 from jupyter_mig.broker.routes import Everybody
 from jupyter_mig.broker.running import Broker
 from jupyter_mig.broker.system import cgroups, lines, remotely
 from jupyter_mig.broker.system.configuration import MIGBroker
+from jupyter_mig.broker.system.keeper import keeper_of
 from jupyter_mig.broker.system.service_manager import ServiceManager
 from jupyter_mig.nvml.driver import open_driver
 from jupyter_mig.nvml.port import HardwarePort
@@ -68,6 +70,7 @@ class SystemBroker(msgspec.Struct, frozen=True):
 
     def _be_helper_of_a_broker(self, manager: ServiceManager) -> int:
         user = _user(self.configuration.user)
+        keeper = keeper_of(self.configuration, user)
         self._make_directories(user, manager)
         ours, theirs = line.make()
         child = os.fork()
@@ -80,7 +83,7 @@ class SystemBroker(msgspec.Struct, frozen=True):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: _tell_to_end(child))
         try:
-            self._help(theirs, user)
+            self._help(theirs, user, keeper)
         finally:
             theirs.close()
             _expect_end(child)
@@ -97,7 +100,7 @@ class SystemBroker(msgspec.Struct, frozen=True):
         if not manager.listens_at(Path(own.socket)):
             _make(Path(own.socket).parent, 0o755, user.pw_uid, user.pw_gid)
 
-    def _help(self, end: socket.socket, user: pwd.struct_passwd) -> None:
+    def _help(self, end: socket.socket, user: pwd.struct_passwd, keeper: Keeper | None) -> None:
         """Be the helper until the broker is gone."""
         # What a simulated node keeps on file is shared with the broker through its group.
         os.setegid(user.pw_gid)
@@ -108,8 +111,16 @@ class SystemBroker(msgspec.Struct, frozen=True):
             register = Register(Path(own.helper_directory) / REGISTER)
             filter_ = cgroups.filter_of(own, driver)
             turned_on = self._to_be_turned_on(driver)
-            claims = partial(self._claims_now, driver)
-            line.serve(end, Helper(driver, own.listed, register, filter_, turned_on, claims=claims))
+            helper = Helper(
+                driver,
+                own.listed,
+                register,
+                filter_,
+                turned_on,
+                claims=partial(self._claims_now, driver),
+                whole=WholeGpus(driver, register, tuple(own.whole_gpus), keeper),
+            )
+            line.serve(end, helper)
         finally:
             driver.close()
 

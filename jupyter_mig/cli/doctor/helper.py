@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from jupyter_mig.broker import processes
-from jupyter_mig.broker.helper.nodes import open_devices
+from jupyter_mig.broker.helper.descriptors import open_devices
 from jupyter_mig.broker.helper.register import Register
 from jupyter_mig.broker.system.configuration import MIGBroker
 from jupyter_mig.broker.system.processes import REGISTER

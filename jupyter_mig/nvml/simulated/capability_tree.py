@@ -26,8 +26,8 @@ NODES = Path("dev/nvidia-caps")
 _FIRST_INSTANCE = 3
 _PER_GPU = 135
 _PER_GPU_INSTANCE = 9
-_NOBODYS_MAJOR = 240
-"""Of the numbers for local use (the kernel's devices.txt)."""
+_NOBODYS_MAJOR, _ANOTHER_MAJOR = 240, 241
+"""Of the numbers for local use (the kernel's devices.txt): capabilities, and GPUs."""
 
 _FOR_ALL = 0o444
 _FOR_OWNER = 0o400
@@ -45,6 +45,7 @@ class CapabilityTree:
 
     def __init__(self, root: Path, *, devices: bool = False) -> None:
         self._make_node = _ensure_device if devices else _ensure_file
+        self._make_gpu = _ensure_gpu if devices else _ensure_gpu_file
         self._files = root / CAPABILITIES
         self._nodes = root / NODES
         self._devices = root / "dev"
@@ -53,8 +54,10 @@ class CapabilityTree:
         """Make the tree show what is there now."""
         for folder in (self._files, self._nodes):
             _ensure_folder(folder)
-        for name in ("nvidiactl", "nvidia-uvm", *_gpu_nodes(silicon)):
+        for name in ("nvidiactl", "nvidia-uvm"):
             _ensure(self._devices / name, _GPU_NODE)
+        for minor in _gpu_minors(silicon):
+            self._make_gpu(self._devices / f"nvidia{minor}", minor)
         wanted = tuple(_capabilities(silicon))
         self._remove_all_but(wanted)
         for capability in wanted:
@@ -93,9 +96,9 @@ def capability_minor(gpu_minor: int, gi_id: int, ci_id: int | None = None) -> in
     return instance if ci_id is None else instance + 1 + ci_id
 
 
-def _gpu_nodes(silicon: Silicon) -> Iterator[str]:
+def _gpu_minors(silicon: Silicon) -> Iterator[int]:
     count = len(silicon.gpus)
-    return (f"nvidia{minor_number(count, index)}" for index in range(count))
+    return (minor_number(count, index) for index in range(count))
 
 
 def _for_the_system() -> Iterator[_Capability]:
@@ -141,9 +144,22 @@ def _ensure_file(node: Path, capability: _Capability) -> None:
 
 
 def _ensure_device(node: Path, capability: _Capability) -> None:
+    _make_device(node, os.makedev(_NOBODYS_MAJOR, capability.minor), capability.mode)
+
+
+def _ensure_gpu_file(node: Path, minor: int) -> None:
+    del minor
+    _ensure(node, _GPU_NODE)
+
+
+def _ensure_gpu(node: Path, minor: int) -> None:
+    _make_device(node, os.makedev(_ANOTHER_MAJOR, minor), _GPU_NODE)
+
+
+def _make_device(node: Path, device: int, mode: int) -> None:
     if not node.exists():
-        os.mknod(node, stat.S_IFCHR, os.makedev(_NOBODYS_MAJOR, capability.minor))
-        node.chmod(capability.mode)
+        os.mknod(node, stat.S_IFCHR, device)
+        node.chmod(mode)
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -63,16 +63,18 @@ def lacking() -> str:
 class SharedNode:
     """One node: its directories, its broker, and what its users do."""
 
+    hardware = GPU
+
     def __init__(self, directory: Path, **settings: object) -> None:
         self.directory = directory
         self.tree = directory / "tree"
-        self.driver = f"simulated:{GPU}&root={self.tree}&devices=on"
+        self.driver = f"simulated:{self.hardware}&root={self.tree}&devices=on"
         self.configuration = directory / "broker.json"
         self.socket = directory / "run" / "broker.sock"
         self._broker: subprocess.Popen[bytes] | None = None
         own = {
             "driver": self.driver,
-            "gpus": list(_uuids()),
+            "gpus": list(uuids(self.hardware)),
             "user": SERVICE,
             "socket": str(self.socket),
             "state_directory": str(directory / "state"),
@@ -181,8 +183,9 @@ def standing(kind: Callable[..., Node], **settings: object) -> Iterator[Node]:
         shutil.rmtree(directory)
 
 
-def _uuids() -> tuple[str, ...]:
-    driver = open_driver(f"simulated:{GPU}")
+def uuids(hardware: str) -> tuple[str, ...]:
+    """What NVML calls the GPUs of a simulated node."""
+    driver = open_driver(f"simulated:{hardware}")
     try:
         return tuple(gpu.uuid for gpu in driver.gpus())
     finally:

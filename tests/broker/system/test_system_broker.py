@@ -22,17 +22,17 @@ from tests.broker.system.shared_node import ALICE, BOB, SERVICE, SharedNode
 SLICE = "1g.5gb"
 
 
-def _held(node: SharedNode, uid: int) -> subprocess.Popen[bytes]:
+def _held(node: SharedNode, uid: int, size: str = SLICE) -> subprocess.Popen[bytes]:
     """A command of that user's that holds a slice until its input ends."""
     process = node.spawn(
         uid,
-        *("run", "--size", SLICE, "--", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES; exec cat"),
+        *("run", "--size", size, "--", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES; exec cat"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
     assert process.stdout is not None
-    assert process.stdout.readline().startswith(b"MIG-"), node.said()
+    assert process.stdout.readline().startswith((b"MIG-", b"GPU-")), node.said()
     return process
 
 
@@ -169,6 +169,7 @@ Change = Callable[[dict[str, Any]], object]
         (lambda own: own.update(pools={"1g5gb": 1}), "1g5gb"),
         (lambda own: own.update(claimed_gpus_are_ours=["GPU-2"]), "claimed_gpus_are_ours"),
         (lambda own: own.update(isolation=False, cgroup_filter="/x"), "cgroup_filter needs"),
+        (lambda own: own.update(whole_gpus=["GPU-2"], cgroup_filter="/x"), "whole_gpus must be"),
         (lambda own: own.update(policy={"who": "*"}), "policy"),
         (lambda own: own.update(policy=[{"who": ["*"]}, {}]), "rule 2 of policy"),
         (lambda own: own.update(policy=[{"who": ["*"], "slice": 1}]), "`slice`"),
