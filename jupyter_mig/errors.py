@@ -5,6 +5,7 @@
     JupyterMigError
     ├── BadRequest                  the request itself is wrong
     │   ├── UnknownSize             no GPU on this node has that size
+    │   ├── UnknownUser             nobody on this node is called so
     │   ├── MalformedSpec           a kernelspec or setting cannot be read
     │   └── UnknownDriver           JUPYTER_MIG_DRIVER names no driver
     ├── Refused                     the request is fine, the answer is no
@@ -75,6 +76,12 @@ class UnknownSize(BadRequest):
     """No GPU on this node offers the size."""
 
     kind, status = "unknown-size", 404
+
+
+class UnknownUser(BadRequest):
+    """Nobody on this node is called so."""
+
+    kind, status = "unknown-user", 404
 
 
 class MalformedSpec(BadRequest):

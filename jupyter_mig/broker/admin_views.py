@@ -44,7 +44,7 @@ class Names:
         return {None: "", **{uid: each.name or self._from_afar(uid) for uid, each in pairs}}
 
     async def owner(self, name: str) -> int:
-        """Who is called so. Raises BadRequest if nobody is, or if it is root: in
+        """Who is called so. Raises UnknownUser if nobody is, or if it is root: in
         a Hub anybody may be called so.
         """
         return await asyncio.to_thread(self._owner, name)
@@ -56,7 +56,7 @@ class Names:
         except errors.Unauthenticated:
             owner = None
         if not owner:
-            raise errors.BadRequest(f"{plain(name, 40)} is no user of this node.")
+            raise errors.UnknownUser(f"{plain(name, 40)} is no user of this node.")
         return owner
 
     def _from_afar(self, uid: int) -> str:

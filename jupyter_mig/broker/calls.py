@@ -174,7 +174,11 @@ _ADMINISTRATION = {
         "all_leases", "Everybody's live leases.", list[admin.AnyLeaseView]
     ),
     "GET /v1/admin/node": _call(
-        "node_of", "The node as a user sees it.", messages.NodeView, query=OfUser
+        "node_of",
+        "The node as a user sees it.",
+        messages.NodeView,
+        query=OfUser,
+        failing=(errors.UnknownUser,),
     ),
     "GET /v1/admin/uses": _call(
         "uses",

@@ -29,7 +29,7 @@ class Administrator(Client):
         return await self._ask("GET", f"{_BASE}/leases", list[AnyLeaseView])
 
     async def node_of(self, user: str) -> NodeView:
-        """The node as that user sees it; raises BadRequest if nobody is called so."""
+        """The node as that user sees it; raises UnknownUser if nobody is called so."""
         return await self._ask("GET", f"{_BASE}/node?{urlencode({'user': user})}", NodeView)
 
     async def uses(self) -> list[UseView]:

@@ -74,7 +74,7 @@ class SlicesPage(HubOAuthenticated, RequestHandler):  # type: ignore[misc]  # it
         nobody = msgspec.structs.replace(seen.node, sizes=(), allowance=None)
         try:
             node = await self._node_of(reader.name) if reader.name else nobody
-        except errors.BadRequest as error:
+        except errors.UnknownUser as error:
             node = msgspec.structs.replace(nobody, allowance_not_available=error.message)
         return msgspec.structs.replace(seen, node=node)
 

@@ -380,4 +380,4 @@ def test_an_administrator_sees_what_a_user_could_start() -> None:
         assert _as_user(node, ALICE, "GET", path)[0] == 403
         for name in ("no-such-user", "root", "hub:no-such-user"):
             status, refusal = _as_user(node, ROOT, "GET", f"/v1/admin/node?user={name}")
-            assert (status, refusal["message"]) == (400, f"{name} is no user of this node.")
+            assert (status, refusal["message"]) == (404, f"{name} is no user of this node.")
