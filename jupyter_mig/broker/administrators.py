@@ -22,6 +22,13 @@ async def require(peer: Peer, policy: Policy) -> None:
             situation=f"You are user {peer.uid}.",
             next_step="root is one; MIGBroker.admins can name others.",
         )
+    if peer.may_be_another:
+        raise errors.NotAllowed(
+            "Nobody knows who this connection is from.",
+            situation="It was there before the broker was, and the kernel cannot say whether the"
+            " process that made it is the same.",
+            next_step="Ask again.",
+        )
     if not _is_here(peer):
         raise errors.NotAllowed(
             "Nobody is an administrator in a container.",

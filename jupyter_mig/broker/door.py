@@ -58,7 +58,7 @@ from jupyter_mig.broker.lease_routes import (
     ResizeRoute,
 )
 from jupyter_mig.broker.openapi import OpenapiRoute
-from jupyter_mig.broker.peer import peer_of
+from jupyter_mig.broker.peer import peer_of, readable
 from jupyter_mig.broker.persons import Person
 from jupyter_mig.broker.plan_route import PlanRoute
 from jupyter_mig.broker.readings_route import ReadingsRoute
@@ -94,6 +94,7 @@ _LEASE = r"/v1/leases/([0-9A-Za-z_-]+)"
 class _Server(HTTPServer):
     """Tornado's server, which also counts connections: those that are open, and all there were;
     and, where it is for ``everybody``, those of each; by TCP, ``strangers`` until they are known.
+    ``inherited`` is the listening socket as long as those who had waited at it are not all in.
     """
 
     def initialize(self, *arguments: object, **given: object) -> None:
@@ -102,6 +103,7 @@ class _Server(HTTPServer):
         self.visits = 0
         self.everybody: Everybody | None = None
         self.strangers: Strangers | None = None
+        self.inherited: socket.socket | None = None
         self._persons: dict[IOStream, Person] = {}
         super().initialize(*arguments, **given)  # type: ignore[arg-type]  # handed through
 
@@ -110,7 +112,9 @@ class _Server(HTTPServer):
         if stream.socket.family == socket.AF_UNIX:
             # Tornado keeps the address of a connection. Of this kind it is who connected, looked at
             # now: later the pid may be another's.
-            address = peer = peer_of(stream.socket)
+            waited = self.inherited is not None
+            address = peer = peer_of(stream.socket, waited=waited)
+            self._let_in_who_waited()
             if self.everybody is not None:
                 person = self.everybody.persons.behind(peer.uid)
                 if not self.everybody.crowd.enter(person):
@@ -122,6 +126,10 @@ class _Server(HTTPServer):
         self.open_connections += 1
         self.visits += 1
         super().handle_stream(stream, address)
+
+    def _let_in_who_waited(self) -> None:
+        if self.inherited is not None and not readable(self.inherited.fileno()):
+            self.inherited = None
 
     def on_close(self, server_conn: object) -> None:
         """A connection is over."""
@@ -217,6 +225,7 @@ class Door:
         listening.setblocking(False)  # noqa: FBT003 - the standard library's
         # Again: clients ask the kernel who listens, and it names who said so last.
         listening.listen(BACKLOG)
+        self._server.inherited = listening if readable(listening.fileno()) else None
         self._server.add_socket(listening)
         self._gauges.start()
 

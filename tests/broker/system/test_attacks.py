@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.broker.opening import CLOSED, opening
+from tests.broker.system.managed_node import managed_node
 from tests.broker.system.shared_node import ALICE, BOB, SharedNode, lacking, shared_node
 
 LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
@@ -317,6 +318,21 @@ def test_a_pid_that_came_back_makes_no_administrator(node: SharedNode) -> None:
         assert _answer(one.line, "GET", "/v1/admin/leases")[0] == 403
         one.end()
         with _reborn(pid):
+            assert _answer(one.line, "GET", "/v1/admin/leases")[0] == 403
+
+
+def test_nor_does_one_that_came_back_while_there_was_no_broker() -> None:
+    """The manager keeps the door: who connects waits there through a restart, and longer."""
+    into = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+    if lacking() or subprocess.run([*into, "true"], check=False, capture_output=True).returncode:
+        pytest.skip(lacking() or "pid namespaces cannot be made here")
+    if not os.access(LAST_PID, os.W_OK):
+        pytest.skip("pids cannot be chosen here")
+    with managed_node() as node, _handed_on(node, *into) as one:
+        pid = int(Path(f"/proc/{one.process.pid}/task/{one.process.pid}/children").read_text())
+        one.end()
+        with _reborn(pid):
+            node.start()
             assert _answer(one.line, "GET", "/v1/admin/leases")[0] == 403
 
 
