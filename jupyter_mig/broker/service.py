@@ -145,7 +145,7 @@ class Service:
         Nobody must be answered before this returns.
         """
         self._tasks.append(asyncio.create_task(self._run()))
-        await self.post(events.BrokerStarted(processes.boot_id()))
+        await self.post(events.BrokerStarted(processes.boot_id(), self._ledger.given))
         await self._observe_all()
         self._holders.forget_others()
         self._witness.took_over(self.state)

@@ -11,6 +11,7 @@ import msgspec
 from jupyter_mig.core.geometry import Gpu, Identity, Instance
 from jupyter_mig.core.leases import Holder
 from jupyter_mig.core.policy import Limits
+from jupyter_mig.core.rules import Rules
 
 
 class Event(
@@ -179,10 +180,12 @@ class GpuFailed(Event, frozen=True):
 class BrokerStarted(Event, frozen=True):
     """A broker took over this log. Calls that were under way have an unknown outcome.
 
-    Another ``boot_id`` means a reboot: instances and processes are gone.
+    Another ``boot_id`` means a reboot: instances and processes are gone. ``rules`` hold from now
+    on; logs from before they were kept have none, and go by those of whoever reads them.
     """
 
     boot_id: str
+    rules: Rules | None = None
 
 
 class LeaseRevoked(Event, frozen=True):

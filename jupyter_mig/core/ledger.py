@@ -5,10 +5,10 @@ Theory of operation
 
 1. ``handle(event, now)`` is the only way in. It never reads a clock and never fails on what a
    user may ask: a bad request is answered by a Refuse action. It raises only on a bug.
-2. Ids come in with events or are counted, times come in as ``now``; so the same events under the
-   same rules give the same actions, and *the state is the replay of the log*. A snapshot only
-   shortens the log. What the rule of placement decided is kept with the event that led to it and
-   taken from there in a replay: the rule may be another by then, the hardware is not.
+2. Ids come in with events or are counted, times come in as ``now``, rules when a broker takes
+   over; so the same events give the same actions, and *the state is the replay of the log*. A
+   snapshot only shortens the log. What the rule of placement decided is kept with the event that
+   led to it and taken from there in a replay: the rule may be another by then, the hardware is not.
 3. The broker logs an event before it is handled, the choices after, and carries out actions then.
    Whatever it is doing to the driver is therefore implied by the log: there is no second list of
    intents.
@@ -93,13 +93,19 @@ happened with the first of them.
 class Ledger:
     """Who holds what. See the module's theory of operation.
 
-    ``choices`` are those that the last event led to, to be kept with it.
+    ``choices`` are those that the last event led to, to be kept with it; ``given`` are the rules
+    that its broker brings along, to be told with the event that it took over.
     """
 
     def __init__(self, rules: Rules | None = None, state: State | None = None) -> None:
-        self.rules = rules or Rules()
+        self.given = rules or Rules()
         self.state = state or State()
         self.choices: tuple[Choice, ...] = ()
+
+    @property
+    def rules(self) -> Rules:
+        """Those that hold: the ones under which the last event was handled."""
+        return self.state.rules or self.given
 
     def handle(
         self, event: events.AnyEvent, now: float, choices: Iterable[Choice] = ()
@@ -109,9 +115,10 @@ class Ledger:
 
         ``choices`` are those that the event led to when it was handled first.
         """
-        restarted = isinstance(event, events.BrokerStarted) and observations.rebooted(
-            self.state, event
-        )
+        restarted = False
+        if isinstance(event, events.BrokerStarted):
+            restarted = observations.rebooted(self.state, event)
+            self.state.rules = event.rules
         then = self.state.now
         self.state.now = float(now) if restarted else max(then, float(now))
         turn = Turn(self.state, self.rules, self.state.now - then, choices)

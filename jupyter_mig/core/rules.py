@@ -1,5 +1,5 @@
-"""The timings and names the ledger goes by. They are arguments: the same events under the same
-rules give the same actions.
+"""The timings and names the ledger goes by. They come with a broker and are kept in its log: the
+same events under the same rules give the same actions.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Rules(msgspec.Struct, frozen=True):
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All in seconds unless said otherwise.
 
     ``rebind_grace``: how long a lease outlives its kernel while the server lives (restarts).

@@ -13,6 +13,7 @@ from jupyter_mig.core.geometry import Gpu, Identity, Spec
 from jupyter_mig.core.index import Index
 from jupyter_mig.core.leases import Holder, Lease
 from jupyter_mig.core.occupancy import Occupancy
+from jupyter_mig.core.rules import Rules
 
 
 class PlaceState(str, Enum):
@@ -114,7 +115,8 @@ class State(msgspec.Struct, dict=True):
 
     ``pools_at`` is when pools may be filled again, after ``pool_failures`` in a row.
     ``served`` is when owners with leases were last given a slice, or gave one back. ``drained`` is
-    why nothing new is started on GPUs, by UUID, where an administrator wants that.
+    why nothing new is started on GPUs, by UUID, where an administrator wants that. ``rules`` are
+    those of the broker that took over last.
     """
 
     boot_id: str = ""
@@ -129,6 +131,7 @@ class State(msgspec.Struct, dict=True):
     pool_failures: int = 0
     pools_at: float | None = None
     drained: dict[str, str] = {}
+    rules: Rules | None = None
 
     @cached_property
     def index(self) -> Index:

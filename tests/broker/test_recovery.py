@@ -9,7 +9,7 @@ from jupyter_mig.broker.log import EventLog, Record
 from jupyter_mig.broker.recovery import recover, set_aside
 from jupyter_mig.broker.seam import Uninterrupted
 from jupyter_mig.core import events
-from jupyter_mig.core.geometry import Gpu, Spec
+from jupyter_mig.core.geometry import Gpu, Identity, Spec
 from jupyter_mig.core.leases import Holder
 from jupyter_mig.core.ledger import Ledger
 from jupyter_mig.core.rules import Rules
@@ -90,6 +90,35 @@ def test_another_rule_changes_no_place_that_was_chosen(tmp_path: Path) -> None:
     with another_rule():
         assert recovered(path)[0].state == lived.state
     assert place_of(lived).start == 6
+
+
+def test_other_rules_change_no_past(tmp_path: Path) -> None:
+    """Killed, and configured anew: what was asked for by a name that is no more stays granted, with
+    and without a snapshot; the new rules hold from the moment the next broker takes over.
+    """
+    path = tmp_path / "log.sqlite"
+    before = Rules(names={"small": "1g.5gb"}, bind_grace=7.0)
+    lived = Ledger(before)
+    ask = events.Ask("l", "k", 0, Holder("1:1"), "small", patience_seconds=None)
+    log = EventLog(path, Uninterrupted(), "boot")
+    past: list[events.AnyEvent] = [
+        events.BrokerStarted("boot", before),
+        events.GpuObserved(GPU, creates=True),
+        events.SlicesRequested((ask,)),
+        events.InstanceCreated("i2", Identity(1, 0, "MIG-1")),
+    ]
+    for number, event in enumerate(past):
+        lived.handle(event, float(number))
+        log.decide({log.append([Record(float(number), event)]): lived.choices})
+    assert lived.state.leases["l"].deadline == 3.0 + 7.0
+    assert recovered(path)[0].state == lived.state
+    log.shorten(lived.snapshot())
+    log.close()
+    ledger = recovered(path)[0]
+    assert ledger.state == lived.state
+    assert ledger.rules == before
+    ledger.handle(events.BrokerStarted("boot", ledger.given), 4.0)
+    assert ledger.rules == RULES
 
 
 def test_what_was_not_decided_yet_is_decided_once(tmp_path: Path) -> None:

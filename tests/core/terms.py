@@ -21,3 +21,6 @@ POOLED = Rules(
     overtake=4.0,
     warm=20.0,
 )
+
+ANOTHER = Rules(overtake=1.0, warm=5.0, bind_grace=1.0, rebind_grace=1.0, remembered=1)
+"""Those of another version, or another configuration: no replay goes by them."""

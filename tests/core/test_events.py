@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 
 from jupyter_mig.core import actions, events
 from jupyter_mig.core.ledger import HANDLERS
+from jupyter_mig.core.rules import Rules
 from tests.core.nodes import A100, gpu
 from tests.core.story import Story
 
 EVENT_TYPES = typing.get_args(events.AnyEvent)
 ACTION_TYPES = typing.get_args(actions.AnyAction)
+NAMES = st.dictionaries(st.text(), st.text())
+POOLS = st.dictionaries(st.text(), st.integers(0, 9))
+st.register_type_strategy(Rules, st.builds(Rules, names=NAMES, pools=POOLS))
 
 
 def values(types: tuple[type, ...]) -> st.SearchStrategy[Any]:

@@ -23,7 +23,7 @@ from jupyter_mig.core.state import PlaceState
 from tests.core.another_rule import another_rule
 from tests.core.implied import implied
 from tests.core.nodes import A30, A100, RTX_PRO, gpu
-from tests.core.terms import HASTY, ORDINARY, POOLED
+from tests.core.terms import ANOTHER, HASTY, ORDINARY, POOLED
 from tests.core.thorough import everybody_is_tried
 from tests.core.world import UNKILLABLE, World, kernel
 
@@ -43,6 +43,7 @@ LIMITS = st.sampled_from(
     ]
 )
 GPUS = st.sampled_from(["GPU-0", "GPU-1"])
+TERMS = st.sampled_from([ORDINARY, HASTY, POOLED])
 SELDOM = st.sampled_from([False] * 4 + [True])
 pytestmark = pytest.mark.timeout(600)  # half a minute on an idle machine
 HISTORIES = int(os.environ.get("JUPYTER_MIG_TEST_HISTORIES", "2000"))
@@ -52,7 +53,7 @@ class Histories(RuleBasedStateMachine):
     """Three users, a node of several GPUs, a driver that may fail, a broker that may be killed."""
 
     @initialize(
-        terms=st.sampled_from([ORDINARY, HASTY, POOLED]),
+        terms=TERMS,
         static=st.booleans(),
         blind=SELDOM,
         node=st.integers(0, 2),
@@ -71,7 +72,7 @@ class Histories(RuleBasedStateMachine):
         self.ledger = Ledger(self.terms)
         self.log: list[tuple[AnyEvent, float, tuple[Choice, ...]]] = []
         self.now = 1_000.0
-        self.names = 0
+        self.names = self.remembered = 0
         self.server = self.boots = 1
         self.prompt, self.stumbles, self.hopeless = True, 0, False
         self.restart_broker()
@@ -107,7 +108,7 @@ class Histories(RuleBasedStateMachine):
         self.ledger.check()
         due = self.ledger.next_deadline()
         assert due is None or due > self.ledger.state.now, "busy without time passing"
-        assert len(self.ledger.state.ended) <= self.terms.remembered
+        assert len(self.ledger.state.ended) <= max(self.terms.remembered, self.remembered)
 
     def calls_are_implied(self) -> None:
         """What is under way follows from the state: exactly one call of each sort it names."""
@@ -289,9 +290,14 @@ class Histories(RuleBasedStateMachine):
         self.happen(events.TimePassed())
         self.calls_are_implied()
 
-    @rule(done=st.booleans(), half=st.booleans(), blink=SELDOM, reboot=SELDOM)
-    def broker_killed(self, done: bool, half: bool, blink: bool, reboot: bool) -> None:
-        """SIGKILL in the middle of the calls, or a power cut; the next broker replays the log."""
+    @rule(done=st.booleans(), half=st.booleans(), blink=SELDOM, reboot=SELDOM, terms=TERMS)
+    def broker_killed(
+        self, done: bool, half: bool, blink: bool, reboot: bool, terms: Rules
+    ) -> None:
+        """SIGKILL in the middle of the calls, or a power cut; the next broker replays the log, and
+        goes by rules that may have changed.
+        """
+        self.terms, self.remembered = terms, len(self.ledger.state.ended)
         for uuid in self.world.calls:
             self.world.interrupt(uuid, done=done, half=half)
         if reboot:
@@ -304,7 +310,7 @@ class Histories(RuleBasedStateMachine):
         """Replay and observe; at a ``blink`` one GPU does not answer at first."""
         if self.log:
             self.ledger = self.replayed()
-        self.tell(events.BrokerStarted(f"boot-{self.boots}"))
+        self.tell(events.BrokerStarted(f"boot-{self.boots}", self.terms))
         for uuid in self.world.gpus:
             blinks = blink and uuid == "GPU-0"
             self.tell(self.world.failed(uuid) if blinks else self.world.observed(uuid))
@@ -312,10 +318,11 @@ class Histories(RuleBasedStateMachine):
 
     def replayed(self) -> Ledger:
         """The past, lived through again by a version that would have placed everything elsewhere:
-        it comes to the same. So it does if everybody in line is tried after each event.
+        and has other rules: it comes to the same. So it does if everybody in line is tried after
+        each event.
         """
         with another_rule(), everybody_is_tried():
-            replayed = Ledger.replay(self.log, self.terms)
+            replayed = Ledger.replay(self.log, ANOTHER)
         assert replayed.snapshot() == self.ledger.snapshot()
         return replayed
 
@@ -407,7 +414,7 @@ class Histories(RuleBasedStateMachine):
         assert self.world.locked <= {p.instance_id for p in state.instances.values() if p.pooled}
         snapshot = self.ledger.snapshot()
         self.replayed()
-        assert Ledger.restore(snapshot, self.terms).snapshot() == snapshot
+        assert Ledger.restore(snapshot, ANOTHER).snapshot() == snapshot
 
     def run_down(self) -> None:
         """Let the driver answer everything and all deadlines pass."""
