@@ -33,7 +33,8 @@ _NOBODY = 65534
 
 class Attempt(msgspec.Struct, frozen=True):
     """One node that is not the asker's. ``outcome`` is the error with which it did not open; 0 if
-    it did. ``modifiable``: the capability file lets nvidia-modprobe set it back.
+    it did. ``modifiable``: the capability file lets nvidia-modprobe set it back. ``also`` are
+    users who may have it open beside the owner.
     """
 
     node: Path
@@ -43,6 +44,7 @@ class Attempt(msgspec.Struct, frozen=True):
     outcome: int
     capability: Path | None = None
     modifiable: bool = False
+    also: tuple[int, ...] = ()
 
     @property
     def refused(self) -> bool:
@@ -69,7 +71,7 @@ def look(root: Path, *, wanted: bool) -> BoundaryFacts:
     """
     access = AccessNodes.under(root)
     described = dict(_described(access.proc))
-    with _ordinary() as uid:
+    with ordinary() as uid:
         found = list(_attempts(access.dev, described, uid))
     there = {each.minor for each in found}
     makeable = (file for minor, (file, free) in described.items() if free and minor not in there)
@@ -116,8 +118,8 @@ def _opened(facts: BoundaryFacts) -> Iterator[Finding]:
     opened = [each for each in facts.attempts if not each.refused]
     if opened:
         yield _broken(
-            f"user {facts.tried_as} could open {_listed(opened)}",
-            f"sudo chmod go= {_paths(opened)}\nThen find out who opened them: ls -l, and the log"
+            f"user {facts.tried_as} could open {listed(opened)}",
+            f"sudo chmod go= {paths(opened)}\nThen find out who opened them: ls -l, and the log"
             " of the broker.",
         )
 
@@ -127,8 +129,8 @@ def _loose(facts: BoundaryFacts) -> Iterator[Finding]:
     loose = [each for each in facts.attempts if each.refused and each.mode & _OTHERS]
     if loose:
         yield _broken(
-            f"modes let others than the owner in: {_listed(loose)}",
-            f"sudo chmod go= {_paths(loose)}",
+            f"modes let others than the owner in: {listed(loose)}",
+            f"sudo chmod go= {paths(loose)}",
         )
 
 
@@ -138,7 +140,7 @@ def _resettable(facts: BoundaryFacts) -> Iterator[Finding]:
         files = " ".join(str(each.capability) for each in free)
         yield _broken(
             "any user can have nvidia-modprobe open them again, as DeviceFileModify is 1 for"
-            f" {_listed(free)}",
+            f" {listed(free)}",
             f"echo 'DeviceFileModify: 0' | sudo tee {files}",
         )
 
@@ -156,11 +158,13 @@ def _broken(why: str, fix: str) -> Finding:
     return problem(_ABOUT, f"a convention: {why}", fix, _PAGE)
 
 
-def _listed(attempts: Iterable[Attempt]) -> str:
+def listed(attempts: Iterable[Attempt]) -> str:
+    """Nodes, and whose they are."""
     return ", ".join(f"{each.node} (user {each.owner}, mode {each.mode:04o})" for each in attempts)
 
 
-def _paths(attempts: Iterable[Attempt]) -> str:
+def paths(attempts: Iterable[Attempt]) -> str:
+    """Nodes, for a command."""
     return " ".join(str(each.node) for each in attempts)
 
 
@@ -177,15 +181,16 @@ def _attempts(
             seen = node.stat()
         except OSError:  # its instance went just now
             continue
-        outcome = 0 if seen.st_uid == uid else _opening(node)
+        outcome = 0 if seen.st_uid == uid else opening(node)
         if outcome != errno.ENOENT:
             mode = stat.S_IMODE(seen.st_mode)
             yield Attempt(node, int(number[1]), seen.st_uid, mode, outcome, *with_file)
 
 
-def _opening(node: Path) -> int:
+def opening(node: Path, how: int = os.O_RDONLY) -> int:
+    """The error with which a node does not open; 0 if it does."""
     try:
-        os.close(os.open(node, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+        os.close(os.open(node, how | os.O_CLOEXEC | os.O_NONBLOCK))
     except OSError as error:
         return error.errno or errno.EIO
     return 0
@@ -205,7 +210,7 @@ def _described(proc: Path) -> Iterator[tuple[int, tuple[Path, bool]]]:
 
 
 @contextmanager
-def _ordinary() -> Iterator[int]:
+def ordinary() -> Iterator[int]:
     """Be a user whom modes keep out; who that is."""
     if os.geteuid() != 0:
         yield os.geteuid()

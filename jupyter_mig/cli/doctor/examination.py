@@ -25,6 +25,7 @@ from jupyter_mig.cli.doctor import (
     specs,
     variables,
     versions,
+    whole,
 )
 from jupyter_mig.cli.doctor.broker import BrokerFacts
 from jupyter_mig.cli.doctor.driver import DriverFacts
@@ -153,15 +154,22 @@ def _isolation(
         why = "there are no device nodes" if node.own else "the configuration cannot be used"
         yield note("isolation", f"not tried: {why}")
         return
-    plain = tuple(msgspec.structs.replace(gpu, instances=()) for gpu in gpus)
+    given = whole.look(root, node.own, gpus)
+    plain = tuple(
+        msgspec.structs.replace(gpu, instances=())
+        for gpu in gpus
+        if given is None or gpu.uuid not in node.own.whole_gpus
+    )
     yield from nodes.opening(nodes.look(root, plain))
     yield from modprobe.check(modprobe.look(root))
     tried = boundary.look(root, wanted=node.own.isolation)
     yield from boundary.check(tried)
+    yield from whole.check(given)
     if os.geteuid() != _ROOT:
         yield helper.unseen()
     else:
-        yield from helper.check(helper.look(node.own, gpus or None, tried.attempts))
+        attempts = (*tried.attempts, *(given.attempts if given else ()))
+        yield from helper.check(helper.look(node.own, gpus or None, attempts))
 
 
 def _root(settings: Settings) -> Path | None:

@@ -139,7 +139,11 @@ def _stashes(attempts: tuple[Attempt, ...]) -> Iterator[Stash]:
     devices = {each.node.stat().st_rdev: each for each in attempts if each.node.exists()}
     for pid, device in sorted(set(open_devices())):
         process = processes.find(pid) if device in devices else None
-        if process is not None and process.uid not in (_ROOT, devices[device].owner):
+        if process is not None and process.uid not in (
+            _ROOT,
+            devices[device].owner,
+            *devices[device].also,
+        ):
             yield Stash(devices[device].node, devices[device].owner, pid, process.uid)
 
 

@@ -30,6 +30,9 @@ class WholeNode(SharedNode):
         self.parameters = self.tree / "proc/driver/nvidia/params"
         self.parameters.parent.mkdir(parents=True)
         self.say(0)
+        about = self.parameters.parent / "gpus" / "0000:07:00.0" / "information"
+        about.parent.mkdir(parents=True)
+        about.write_text(f"Model: \t\t NVIDIA H100\nGPU UUID: \t {given}\nDevice Minor: \t 0\n")
 
     def say(self, modifies: int) -> None:
         """Have the driver's parameter be that."""
