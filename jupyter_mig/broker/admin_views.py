@@ -81,6 +81,9 @@ def lease_view(state: State, lease: Lease, user: str, now: float) -> AnyLeaseVie
         gpu_index=gpu.gpu.index if gpu is not None else None,
         kernel_pid=lease.kernel_pid,
         held_seconds=0.0 if lease.granted_at is None else max(now - lease.granted_at, 0.0),
+        ends_in_seconds=(
+            max(lease.expires_at - now, 0.0) if lease.expires_at is not None else None
+        ),
     )
 
 

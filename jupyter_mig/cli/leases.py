@@ -71,6 +71,11 @@ def title(lease: LeaseView) -> str:
     return printable(lease.label) or f"kernel {printable(lease.kernel_id)[:8]}"
 
 
+def ends_in(seconds: float | None) -> str:
+    """How long a slice is had still, as a cell: in the largest unit, rounded down."""
+    return NOTHING if seconds is None else roughly(seconds)
+
+
 def _row(lease: LeaseView) -> list[str]:
     place = lease.slice
     return [
@@ -79,7 +84,7 @@ def _row(lease: LeaseView) -> list[str]:
         lease.state,
         str(place.gpu_index) if place else "-",
         duration(lease.held_seconds) if place else "-",
-        NOTHING if lease.ends_in_seconds is None else roughly(lease.ends_in_seconds),
+        ends_in(lease.ends_in_seconds),
         str(lease.kernel_pid or "-"),
         place.mig_uuid if place else "-",
         lease.lease_id,

@@ -64,7 +64,7 @@ def page(reader: Reader, picture: Picture) -> str:
     return document(
         f"<h1>GPU slices{simulated}</h1>",
         f"<h2>{whose} slices</h2>",
-        _table(("user", "notebook", "slice", "GPU", "held for", "state"), map(_held, held)),
+        _held(held),
         f"<h2>{whose} requests in line</h2>",
         _table(("user", "notebook", "size"), map(_waits, waiting)),
         f"<p>{everybodys} in line on this node, of all users.</p>",
@@ -126,10 +126,30 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _held(lease: AnyLeaseView) -> tuple[str, ...]:
-    gpu = "" if lease.gpu_index is None else str(lease.gpu_index)
-    minutes = f"{lease.held_seconds / 60:.0f} min"
-    return (_user(lease), lease.label, lease.profile or lease.size, gpu, minutes, lease.state)
+def _held(leases: Sequence[AnyLeaseView]) -> str:
+    """A table, which says in how long they end if one of them has an end."""
+    ends = any(lease.ends_in_seconds is not None for lease in leases)
+    rows = (
+        (
+            _user(lease),
+            lease.label,
+            lease.profile or lease.size,
+            "" if lease.gpu_index is None else str(lease.gpu_index),
+            _span(lease.held_seconds),
+            *([_span(lease.ends_in_seconds)] if ends else []),
+            lease.state,
+        )
+        for lease in leases
+    )
+    last = ("ends in", "state") if ends else ("state",)
+    return _table(("user", "notebook", "slice", "GPU", "held for", *last), rows)
+
+
+def _span(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
 
 
 def _waits(lease: AnyLeaseView) -> tuple[str, ...]:
@@ -144,8 +164,8 @@ def _past(reader: Reader, picture: Picture) -> list[IntervalView]:
 
 def _was(interval: IntervalView) -> tuple[str, ...]:
     since = time.strftime("%Y-%m-%d %H:%M", time.gmtime(interval.since))
-    minutes = f"{((interval.until or 0.0) - interval.since) / 60:.0f} min"
-    return (_user(interval), interval.size, since, minutes, interval.reason or "")
+    held = _span((interval.until or interval.since) - interval.since)
+    return (_user(interval), interval.size, since, held, interval.reason or "")
 
 
 def _user(lease: AnyLeaseView | IntervalView) -> str:

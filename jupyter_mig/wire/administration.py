@@ -29,7 +29,8 @@ class ActRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class AnyLeaseView(msgspec.Struct, frozen=True):
     """A lease as administrators see it. ``user`` is the name of ``uid``: that of an account, or
     ``hub:`` and that of a user of the Hub who has none; empty if it has no name.
-    ``profile`` and the UUIDs are empty while it has no slice.
+    ``profile`` and the UUIDs are empty while it has no slice. Where a rule gives it a lifetime, it
+    ends in ``ends_in_seconds``.
     """
 
     lease_id: str
@@ -44,6 +45,7 @@ class AnyLeaseView(msgspec.Struct, frozen=True):
     gpu_index: int | None
     kernel_pid: int | None
     held_seconds: float
+    ends_in_seconds: float | None = None
 
 
 class UseView(msgspec.Struct, frozen=True):

@@ -85,6 +85,15 @@ def test_a_user_sees_what_he_could_start() -> None:
     assert "rule 1" not in everything
 
 
+def test_a_user_sees_in_how_long_his_slice_ends() -> None:
+    """Where a rule gives it an end; nothing is said of ends where nobody has one."""
+    ending = msgspec.structs.replace(LEASES[0], ends_in_seconds=8 * 3600 - 1.0)
+    assert "<td>1 min</td><td>7 h 59 min</td><td>bound</td>" in page(
+        Reader("alice", admin=False), Picture(NODE, [ending])
+    )
+    assert "ends in" not in page(Reader("alice", admin=False), Picture(NODE, LEASES))
+
+
 def test_names_are_no_html() -> None:
     """A notebook may be called anything."""
     attack = "<script>alert(1)</script>&\"'"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from jupyter_mig.cli.admin import asking
 from jupyter_mig.cli.admin.asking import Verbs
 from jupyter_mig.cli.cells import printable
+from jupyter_mig.cli.leases import ends_in
 from jupyter_mig.cli.measures import duration
 from jupyter_mig.cli.table import Column
 from jupyter_mig.client.administrator import Administrator
@@ -24,6 +25,7 @@ _COLUMNS = (
     Column("STATE"),
     Column("GPU", right=True),
     Column("HELD", right=True),
+    Column("ENDS IN", right=True, optional=True),
     Column("KERNEL", right=True),
     Column("MIG UUID", least=8),
     Column("LEASE", least=8),
@@ -70,6 +72,7 @@ def _row(lease: AnyLeaseView) -> list[str]:
         lease.state,
         "-" if lease.gpu_index is None else str(lease.gpu_index),
         duration(lease.held_seconds) if lease.profile else "-",
+        ends_in(lease.ends_in_seconds),
         str(lease.kernel_pid or "-"),
         lease.mig_uuid or "-",
         lease.lease_id,

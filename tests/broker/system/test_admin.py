@@ -381,3 +381,18 @@ def test_an_administrator_sees_what_a_user_could_start() -> None:
         for name in ("no-such-user", "root", "hub:no-such-user"):
             status, refusal = _as_user(node, ROOT, "GET", f"/v1/admin/node?user={name}")
             assert (status, refusal["message"]) == (404, f"{name} is no user of this node.")
+
+
+def test_an_administrator_sees_in_how_long_a_slice_ends() -> None:
+    """Of whom a rule gives an end; of others nothing."""
+    if lacking():
+        pytest.skip(lacking())
+    with shared_node(policy=[{"who": ["*"], "lifetime_seconds": 7500}]) as node:
+        node.start()
+        alices = _held(node, ALICE)
+        (lease,) = _admin(node, "leases")
+        assert 7200 < lease["ends_in_seconds"] <= 7500
+        page = node.asked(ROOT, "admin", "leases").stdout.decode()
+        assert "ENDS IN" in page
+        assert "  2 h  " in page
+        _ended(alices)
