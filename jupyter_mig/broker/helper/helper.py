@@ -223,15 +223,24 @@ class Helper:
         # Found before it is looked for on the instance, and again when it is ended: so it is one
         # process all along.
         process = processes.find(verb.pid)
-        if verb.pid not in self._occupants(uuid, identity) and not _is_meant(verb.pid, identity):
+        if verb.pid not in self._users(uuid, identity) and not _is_meant(verb.pid, identity):
             raise errors.NotFound(
                 f"Process {verb.pid} is not on GPU instance {verb.gi_id}",
-                situation="NVML does not list it there, it has none of the nodes open, and it was"
-                " not started for it.",
+                situation="NVML does not list it there, it has none of the nodes open (of a whole"
+                " GPU its user's may), and it was not started for it.",
                 code=6,
             )
         if process is not None and process.started_ticks == verb.started_ticks:
             processes.end(process, gently=verb.gently)
+
+    def _users(self, uuid: str, identity: Identity) -> frozenset[int]:
+        """Those that may be ended for being on an instance. Whoever asks NVML anything has all GPUs
+        open that open for him: the user of a whole GPU has other kernels, too, that do.
+        """
+        if identity.is_gpu:
+            computing = self._driver.occupants(uuid, identity)
+            return self._whole.intruders(uuid) | frozenset(computing)
+        return frozenset(self._occupants(uuid, identity))
 
     def _occupants(self, uuid: str, identity: Identity) -> tuple[int, ...]:
         """Who is on an instance: those NVML lists, and those that have its nodes open."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from jupyter_mig import errors
+from jupyter_mig.broker import processes
 from jupyter_mig.broker.helper import verbs
 from jupyter_mig.broker.helper.descriptors import open_devices
 from jupyter_mig.broker.helper.helper import Helper
@@ -375,6 +377,51 @@ def test_a_broker_in_the_wrong_hands_can_do_no_more(bench: Bench, verb: verbs.Ve
     assert isinstance(helper.do(verb), verbs.Failed)
     assert bench.state == ALICES
     assert not bench.register().made
+
+
+@pytest.mark.parametrize(("uid", "ended"), [(BOB, True), (ALICE, False)])
+def test_who_only_has_it_open_is_ended_if_it_is_not_his(
+    bench: Bench, uid: int, ended: bool
+) -> None:
+    """Another kernel of its user's may have asked NVML something; it keeps the GPU from the next
+    user, and its life.
+    """
+    with somebody(uid, _HOLD, str(bench.node), str(os.O_RDWR)) as pid:
+        bench.register().close(bench.gpu.uuid, ALICE)
+        helper = bench.helper()
+        process = processes.find(pid)
+        assert process is not None
+        verb = verbs.Kill(0, NO_GPU_INSTANCE, pid, process.started_ticks, gently=False)
+        assert isinstance(helper.do(verb), verbs.Done if ended else verbs.Failed)
+        while ended and _is_there(pid):
+            pass
+        assert helper.do(verbs.Look(0, NO_GPU_INSTANCE)) == verbs.Occupied(() if ended else (pid,))
+
+
+def _is_there(pid: int) -> bool:
+    """Whether it has anything open; what was killed has not at some time soon."""
+    with suppress(FileNotFoundError, PermissionError):
+        return any(Path(f"/proc/{pid}/fd").iterdir())
+    return False
+
+
+@pytest.mark.parametrize("how", ["computes", "was started for it"])
+def test_its_users_processes_are_ended_with_the_lease(bench: Bench, how: str) -> None:
+    """Those that compute there, and those that could begin to at any moment."""
+    helper = bench.helper()
+    helper.do(verbs.Protect(0, NO_GPU_INSTANCE, ALICE))
+    meant = bench.gpu.uuid if how == "was started for it" else ""
+    with ExitStack() as there:
+        process = there.enter_context(
+            subprocess.Popen(["/bin/sleep", "60"], user=ALICE, env={"CUDA_VISIBLE_DEVICES": meant})
+        )
+        if how == "computes":
+            there.enter_context(bench.silicon.cuda_client(bench.gpu.uuid, process.pid))
+        found = processes.find(process.pid)
+        assert found is not None
+        verb = verbs.Kill(0, NO_GPU_INSTANCE, process.pid, found.started_ticks, gently=True)
+        assert helper.do(verb) == verbs.Done()
+        assert process.wait(60) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("verb", [verbs.Secure(0), verbs.Protect(0, NO_GPU_INSTANCE, ALICE)])
