@@ -68,8 +68,9 @@ class Client:
         directory = place.directory_for(settings)
         self._starter = starter or Starter(directory, settings)
         self.socket = settings.door or directory / meeting.SOCKET
-        self._door = Door(self.socket, owners(settings))
+        self._door = Door(self.socket, owners(settings), self._where_to_look())
         self._known_pid: int | None = None
+        self._has_met = False
         self._heartbeats = Heartbeats(self._beat)
         self._giving_back: set[asyncio.Task[None]] = set()
 
@@ -99,7 +100,7 @@ class Client:
 
     async def request(self, request: LeaseRequest) -> LeaseView:
         """Ask for a slice, once. The lease may be waiting still. Raises what refused it."""
-        view = await self._ask(
+        view = await self._insist(
             "POST", "/v1/leases", LeaseView, request, hold_seconds=request.wait_seconds
         )
         self._heartbeats.follow(view)
@@ -114,7 +115,7 @@ class Client:
         leases: list[LeaseView] = []
         for start in range(0, len(requests), MOST_REQUESTS):
             batch = BatchRequest(tuple(requests[start : start + MOST_REQUESTS]))
-            answered = await self._ask("POST", "/v1/batches", list[LeaseView], batch)
+            answered = await self._insist("POST", "/v1/batches", list[LeaseView], batch)
             for view in answered:
                 self._heartbeats.follow(view)
             leases += answered
@@ -124,9 +125,8 @@ class Client:
         self, lease_id: str, seen: int | None = None, wait_seconds: float = 0
     ) -> LeaseView:
         """One lease; with ``seen``, once its version is another or the wait is over."""
-        query = f"?wait_seconds={wait_seconds}" + (f"&seen={seen}" if seen is not None else "")
         return await self._ask(
-            "GET", f"{_path(lease_id)}{query}", LeaseView, hold_seconds=wait_seconds
+            "GET", _news_path(lease_id, seen, wait_seconds), LeaseView, hold_seconds=wait_seconds
         )
 
     async def acquire(self, request: LeaseRequest, on_change: OnChange | None = None) -> LeaseView:
@@ -154,7 +154,8 @@ class Client:
         while view.state in NOT_YET:
             if on_change is not None:
                 on_change(view)
-            view = await self.lease(view.lease_id, view.version, LOOK_SECONDS)
+            path = _news_path(view.lease_id, view.version, LOOK_SECONDS)
+            view = await self._insist("GET", path, LeaseView, hold_seconds=LOOK_SECONDS)
         if view.state == "released":
             refusal = view.refusal or ErrorBody(errors.LeaseEnded.kind, "The lease has ended.")
             raise codec.error_in(refusal)
@@ -171,13 +172,14 @@ class Client:
 
     async def bind(self, lease_id: str, pid: int) -> LeaseView:
         """Tie a lease to the process of its kernel: this process, or one it started."""
-        view = await self._ask("PUT", f"{_path(lease_id)}/kernel", LeaseView, BindRequest(pid))
+        path = f"{_path(lease_id)}/kernel"
+        view = await self._insist("PUT", path, LeaseView, BindRequest(pid))
         self._heartbeats.follow(view, pid)
         return view
 
     async def renew(self, lease_id: str) -> LeaseView:
         """Keep a lease whose kernel will be started again."""
-        view = await self._ask("POST", f"{_path(lease_id)}/renewal", LeaseView)
+        view = await self._insist("POST", f"{_path(lease_id)}/renewal", LeaseView)
         self._heartbeats.follow(view)
         return view
 
@@ -230,24 +232,48 @@ class Client:
         *,
         hold_seconds: float = 0,
     ) -> Kind:
-        body = codec.encode(message) if message is not None else None
-        timeout_seconds = hold_seconds + self._settings.answer_seconds
-        question = Question(method, path, body, timeout_seconds)
+        question = self._question(method, path, message, hold_seconds)
         return _read(await self._persistently(lambda: self._put(question)), kind)
 
+    async def _insist(
+        self,
+        method: str,
+        path: str,
+        kind: type[Kind],
+        message: object = None,
+        *,
+        hold_seconds: float = 0,
+    ) -> Kind:
+        """As :meth:`_ask`, of what a kernel's start hangs on: it sits out the restart of a broker
+        that others start.
+        """
+        question = self._question(method, path, message, hold_seconds)
+        away_seconds = self._settings.away_seconds if self._explicit else 0
+        return _read(await self._persistently(lambda: self._put(question), away_seconds), kind)
+
+    def _question(self, method: str, path: str, message: object, hold_seconds: float) -> Question:
+        body = codec.encode(message) if message is not None else None
+        return Question(method, path, body, hold_seconds + self._settings.answer_seconds)
+
     async def _persistently(
-        self, attempt: Callable[[], Awaitable[connection.Answer]]
+        self, attempt: Callable[[], Awaitable[connection.Answer]], away_seconds: float = 0
     ) -> connection.Answer:
-        """Ask again when the broker went away, which the next one makes good."""
-        for _ in range(_REVIVALS):
+        """Ask again when the broker went away, which the next one makes good: a few times, and for
+        as long as it may be away.
+        """
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + away_seconds
+        revivals = 0
+        while revivals < _REVIVALS or loop.time() < give_up_at:
             try:
                 return await attempt()
             except Gone:  # noqa: PERF203 - trying again is what the loop is for
                 await self._revive()
+                revivals += 1
         raise errors.BrokerUnreachable(
             "The broker goes away before it answers.",
             situation=f"Its door is {self.socket}.",
-            next_step=f"See {meeting.DIARY} there.",
+            next_step=self._where_to_look(),
         )
 
     async def _put(self, question: Question) -> connection.Answer:
@@ -284,6 +310,7 @@ class Client:
         answer = await self._put_once(question)
         self._require_ours(_read(answer, BrokerView))
         self._known_pid = answer.pid
+        self._has_met = True
 
     def _require_ours(self, broker: BrokerView) -> None:
         if not understands(broker.protocol):
@@ -305,30 +332,38 @@ class Client:
         """Have a broker started; or, if it is not ours to start, give it a moment to be back."""
         if not self._explicit:
             await self._starter.start()
-        elif self._known_pid is not None:
+        elif self._has_met:
             await asyncio.sleep(_REVIVE_SECONDS)
         else:
             raise self._nobody()
 
     def _nobody(self) -> errors.BrokerUnreachable:
-        system = self._settings.system
         if self._settings.remote is not None:
             return errors.BrokerUnreachable(
                 "No broker answers.",
                 situation=f"JUPYTER_MIG_URL names {self._settings.remote.url}.",
                 next_step="The administrator of that node can see why: MIGBroker.listen.",
             )
-        if system is not None and self.socket == system.socket:
+        if self._is_the_nodes():
             return errors.BrokerUnreachable(
                 "The broker of this node does not answer.",
                 situation=f"It should listen at {self.socket}.",
-                next_step="The administrator can see why: systemctl status jupyter-mig.",
+                next_step=self._where_to_look(),
             )
         return errors.BrokerUnreachable(
             "No broker answers.",
             situation=f"JUPYTER_MIG_SOCKET names {self.socket}.",
             next_step="Unset it to have a broker started, or start the one that it names.",
         )
+
+    def _is_the_nodes(self) -> bool:
+        system = self._settings.system
+        return system is not None and self.socket == system.socket
+
+    def _where_to_look(self) -> str:
+        if self._is_the_nodes():
+            return "The administrator can see why: systemctl status jupyter-mig."
+        return f"See {meeting.DIARY} there."
 
 
 def owners(settings: Settings) -> frozenset[int]:
@@ -342,6 +377,11 @@ def owners(settings: Settings) -> frozenset[int]:
 
 def _path(lease_id: str) -> str:
     return f"/v1/leases/{quote(lease_id, safe='')}"
+
+
+def _news_path(lease_id: str, seen: int | None, wait_seconds: float) -> str:
+    query = f"?wait_seconds={wait_seconds}" + (f"&seen={seen}" if seen is not None else "")
+    return f"{_path(lease_id)}{query}"
 
 
 def _read(answer: connection.Answer, kind: type[Kind]) -> Kind:

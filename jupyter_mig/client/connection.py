@@ -45,10 +45,13 @@ class Stranger(Exception):
 
 
 class Door(NamedTuple):
-    """Where a broker listens, and the users as one of whom it must run."""
+    """Where a broker listens, the users as one of whom it must run, and where to look if it does
+    not answer.
+    """
 
     path: Path
     owners: frozenset[int]
+    where_to_look: str = "See broker.log there."
 
 
 class Question(NamedTuple):
@@ -142,7 +145,7 @@ async def ask(door: Door, question: Question, known_pid: int | None = None) -> A
         raise errors.BrokerUnreachable(
             "The broker does not answer." if line.pid else _TOO_BUSY,
             situation=f"It listens at {door.path}.",
-            next_step="See broker.log there.",
+            next_step=door.where_to_look,
         ) from error
     except (HTTPError, OSError) as error:
         raise errors.BrokerUnreachable(

@@ -35,8 +35,9 @@ class Settings(msgspec.Struct, frozen=True):
     often, in seconds, it reads slices when nobody looks; both as they were written.
     ``system`` is the broker for all users that this node has; then none is ever started either.
     ``remote`` is a broker that is reached by TCP; then it is the one to talk to.
-    ``start_seconds`` bounds the wait for a broker that is being started, ``answer_seconds`` that
-    for an answer beyond what the broker was asked to hold it back.
+    ``start_seconds`` bounds the wait for a broker that is being started, ``away_seconds`` that for
+    one that others start again, by whoever needs a slice of it; ``answer_seconds`` that for an
+    answer beyond what the broker was asked to hold it back.
     """
 
     driver: str = "nvml"
@@ -49,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True):
     system: SystemBroker | None = None
     remote: Remote | None = None
     start_seconds: float = 30.0
+    away_seconds: float = 30.0
     answer_seconds: float = 30.0
 
     @classmethod

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -78,12 +77,6 @@ class ManagedNode(SharedNode):
             )
         for number in numbers:
             os.close(number)
-
-    def kill(self) -> None:
-        """Both processes, hard."""
-        for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
-        self.stop(signal.SIGKILL)
 
     def wait_until(self, true: Callable[[], bool]) -> None:
         """Until something is true of what the broker has said; it must live until then."""

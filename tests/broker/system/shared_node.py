@@ -107,6 +107,12 @@ class SharedNode:
         self._broker = None
         return status
 
+    def kill(self) -> None:
+        """Both processes, hard."""
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+        self.stop(signal.SIGKILL)
+
     def close(self) -> None:
         """Let go of what is not the broker's."""
 
