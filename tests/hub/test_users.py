@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import signal
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,10 @@ async def _bound(user: User, kernel_id: str) -> None:
     await until(lambda: _is_bound(user, kernel_id), f"for the kernel of {user.name}")
 
 
+async def _is_asked_for(users: Iterable[User], number: int) -> bool:
+    return sum([len(await user.leases()) for user in users]) >= number
+
+
 async def _free(user: User) -> None:
     async def holds_nothing() -> bool:
         return not await user.leases()
@@ -53,15 +58,12 @@ async def _started(user: User, notebook: str) -> str:
     return kernel_id
 
 
-async def _restarted_broker(one: Hub) -> None:
-    """Both of its processes killed hard, and started again. The one that serves first: it ends in
-    good order when the other is gone.
-    """
-    for pid in reversed(one.node.processes()):
-        os.kill(pid, signal.SIGKILL)
-    one.node.stop(signal.SIGKILL)
+async def _killed_under(one: Hub, starts: Sequence[asyncio.Future[str]]) -> list[str]:
+    """The broker is killed while kernels start, and started again; those kernels."""
+    one.node.kill()
     one.node.socket.unlink()
-    one.node.start()
+    await asyncio.to_thread(one.node.start)
+    return await asyncio.gather(*starts)
 
 
 @pytest.mark.timeout(300)
@@ -93,10 +95,17 @@ async def test_three_users_of_a_hub() -> None:
             assert (await bob.ask(method, path, of=alice.name)).status in (403, 404)
         assert (await bob.ask("DELETE", f"jupyter-mig/api/leases/{kernels[alice]}")).status == 404
 
-        await _restarted_broker(one)
-        for user in users:
+        starts = [asyncio.ensure_future(user.start(KERNEL, "second.ipynb")) for user in users]
+        await until(lambda: _is_asked_for(users, 4), "for a second kernel to be asked for")
+        second = await _killed_under(one, starts)
+        for user, of_user in zip(users, second, strict=True):
             await _bound(user, kernels[user])
+            await _bound(user, of_user)
             assert (await user.run(kernels[user], WHO)).split() == told[user]
+        pairs = [*kernels.items(), *zip(users, second, strict=True)]
+        assert len({(await user.run(each, WHO)).split()[1] for user, each in pairs}) == 6
+        for user, of_user in zip(users, second, strict=True):
+            await user.ask("DELETE", f"api/kernels/{of_user}")
 
         one.stop()
         await one.start()

@@ -108,8 +108,10 @@ class SharedNode:
         return status
 
     def kill(self) -> None:
-        """Both processes, hard."""
-        for pid in self.processes():
+        """Both processes, hard; the one that serves first, as it ends in good order when the other
+        is gone.
+        """
+        for pid in reversed(self.processes()):
             os.kill(pid, signal.SIGKILL)
         self.stop(signal.SIGKILL)
 
