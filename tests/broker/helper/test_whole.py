@@ -33,8 +33,8 @@ pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root makes device
 NODE = "1xA100-SXM4-40GB?time_scale=0"
 ALICE, BOB, KEEPER = 64221, 64222, 64229
 BROKER = Keeper(KEEPER, KEEPER)
-OPENS = os.makedev(1, 8)
-"""A device that opens for real and that nobody has open: /dev/random."""
+OPENS = os.makedev(1, 7)
+"""A device that opens for real and that nobody has open: /dev/full."""
 MAPS = os.makedev(1, 5)
 """One that can be mapped: /dev/zero."""
 
@@ -213,7 +213,7 @@ def test_who_has_it_from_before_keeps_it_from_others(
     """However it is held, and be it the next user; but root's monitors, and the broker, have every
     GPU open.
     """
-    bench.make(MAPS)
+    bench.make(MAPS if program is _MAP else OPENS)
     with somebody(uid, program, str(bench.node), *arguments) as pid:
         gpus = bench.whole()
         if uid in (0, KEEPER):
