@@ -49,7 +49,10 @@ class GpuNode(msgspec.Struct, frozen=True):
 
     def put(self, uid: int) -> None:
         """Have it be that user's and the broker's, and read that back."""
-        replace(self.node, uid, self.keeper.gid, FOR_OWNER_AND_BROKER)
+        try:
+            replace(self.node, uid, self.keeper.gid, FOR_OWNER_AND_BROKER)
+        except errors.NoPermission as error:
+            raise _unprotected(error.situation.rstrip(".")) from error
         if not self.belongs_to(uid):
             raise _unprotected(f"{self.node} does not keep its owner and mode")
 
@@ -80,7 +83,10 @@ class GpuNode(msgspec.Struct, frozen=True):
         """The processes that have it open. Root's monitors have every GPU open, and so has the
         broker: they do not count.
         """
-        device = self.node.stat().st_rdev
+        try:
+            device = self.node.stat().st_rdev
+        except OSError:  # nobody has made it yet
+            return frozenset()
         return self._strangers(frozenset(pid for pid, each in open_devices() if each == device))
 
     def mappers(self) -> frozenset[int]:

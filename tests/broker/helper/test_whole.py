@@ -195,26 +195,29 @@ def test_the_parameter_is_read_before_each_grant(bench: Bench) -> None:
     assert bench.state == RESTING, "closed as well as can be"
 
 
+_WAYS = {
+    "open": (_HOLD, str(os.O_RDWR)),
+    "reading": (_HOLD, str(os.O_RDONLY)),
+    "in a thread's own table": (_HOLD_IN_A_THREAD, "stays"),
+    "in a process without head": (_HOLD_IN_A_THREAD, "ends"),
+    "mapped": (_MAP, ""),
+}
+
+
 @pytest.mark.parametrize(
-    ("program", "arguments"),
+    ("uid", "way"),
     [
-        (_HOLD, (str(os.O_RDWR),)),
-        (_HOLD, (str(os.O_RDONLY),)),
-        (_HOLD_IN_A_THREAD, ("stays",)),
-        (_HOLD_IN_A_THREAD, ("ends",)),
-        (_MAP, ()),
+        *((BOB, way) for way in _WAYS),
+        *((uid, way) for uid in (ALICE, 0, KEEPER) for way in ("open", "mapped")),
     ],
-    ids=["open", "reading", "in a thread's own table", "in a process without head", "mapped"],
 )
-@pytest.mark.parametrize("uid", [ALICE, BOB, 0, KEEPER])
-def test_who_has_it_from_before_keeps_it_from_others(
-    bench: Bench, uid: int, program: str, arguments: tuple[str, ...]
-) -> None:
+def test_who_has_it_from_before_keeps_it_from_others(bench: Bench, uid: int, way: str) -> None:
     """However it is held, and be it the next user; but root's monitors, and the broker, have every
     GPU open.
     """
+    program, argument = _WAYS[way]
     bench.make(MAPS if program is _MAP else OPENS)
-    with somebody(uid, program, str(bench.node), *arguments) as pid:
+    with somebody(uid, program, str(bench.node), argument) as pid:
         gpus = bench.whole()
         if uid in (0, KEEPER):
             gpus.give(bench.gpu.uuid, ALICE)
@@ -358,6 +361,17 @@ def test_what_is_no_device_is_not_replaced(bench: Bench) -> None:
     bench.node.write_text("")
     with pytest.raises(errors.NoPermission, match="cannot be closed"):
         gpus.give(bench.gpu.uuid, ALICE)
+
+
+def test_a_node_that_nobody_has_made_is_told(bench: Bench) -> None:
+    """The driver's own tool makes none any more; that it has no users is no error."""
+    bench.node.unlink()
+    helper = bench.helper()
+    assert helper.do(verbs.Look(0, NO_GPU_INSTANCE)) == verbs.Occupied(())
+    refused = helper.do(verbs.Secure(0))
+    assert isinstance(refused, verbs.Failed)
+    assert (refused.kind, "udev" in refused.next_step) == (errors.NoPermission.kind, True)
+    assert f"{bench.node}: No such file" in refused.situation
 
 
 @pytest.mark.parametrize(
