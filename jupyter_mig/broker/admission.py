@@ -21,8 +21,10 @@ async def admit(service: Service, driver: HardwarePort, lease: Lease, pid: int) 
     """Let the cgroup of that process in; 0 is one that cannot be seen. Raises NoPermission if it
     has none of its own, NotFound if it has ended.
     """
+    if not isinstance(driver, Warden) or not driver.filters:
+        return
     process = processes.find(pid) if pid else None
-    if not isinstance(driver, Warden) or not driver.filters or process is None:
+    if process is None:
         return
     # From here until it stands in the lane nothing else happens on the loop.
     place = service.state.place_of(lease)
