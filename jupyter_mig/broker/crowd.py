@@ -8,11 +8,15 @@ from collections import Counter
 from collections.abc import Callable
 
 from jupyter_mig import errors
+from jupyter_mig.broker.complaints import Complaints
 from jupyter_mig.broker.persons import Person
 
 _MOST_REMEMBERED = 4096
 _LONGEST_SECONDS = 20.0
 """How long somebody is kept waiting for his turn before he is told to go away."""
+
+_REFUSAL_SECONDS = 1.0
+"""How long he waits to be told: or else each connection of his could be refused without end."""
 
 
 class Pace:
@@ -25,6 +29,16 @@ class Pace:
         self._ahead_seconds = burst / a_second
         self._clock = clock
         self._paid_until: dict[Person, float] = {}
+
+    async def turn(self, person: Person, count: int = 1) -> None:
+        """Return when ``count`` more are due. Raises TooMany as :meth:`due_in` does, but later."""
+        try:
+            seconds = self.due_in(person, count)
+        except errors.TooMany:
+            await asyncio.sleep(_REFUSAL_SECONDS)
+            raise
+        if seconds > 0:
+            await asyncio.sleep(seconds)
 
     def due_in(self, person: Person, count: int = 1) -> float:
         """How long ``count`` more have to wait, in seconds; they are counted, unless that is too
@@ -54,16 +68,24 @@ class Crowd:
     those beyond can be told, and further ones are hung up on at once.
 
     ``requests`` are answered at their pace, and at another, slower one, slices are asked for
-    (``asks``): each of those is logged and recorded, whatever becomes of it.
+    (``asks``): each of those is logged and recorded, whatever becomes of it. What takes the broker
+    long is paid for in milliseconds (``work``): nobody else is answered meanwhile. Lines in the
+    log about those who are refused are ``complaints``.
     """
 
     def __init__(
-        self, connections: int = 1024, requests: Pace | None = None, asks: Pace | None = None
+        self,
+        connections: int = 1024,
+        requests: Pace | None = None,
+        asks: Pace | None = None,
+        work: Pace | None = None,
     ) -> None:
         self._most = connections
         self._open: Counter[Person] = Counter()
         self._requests = requests or Pace(200.0, 1000)
         self._asks = asks or Pace(10.0, 2000)
+        self._work = work or Pace(200.0, 200)
+        self.complaints = Complaints()
 
     def enter(self, person: Person) -> bool:
         """A connection was made; whether it may stay. If so, :meth:`leave` says when it is over."""
@@ -87,13 +109,15 @@ class Crowd:
                 f"You have more than {self._most} connections to the broker.",
                 next_step="Close some: look for programs of yours that ask again and again.",
             )
-        await _sleep(self._requests.due_in(person))
+        await self._requests.turn(person)
 
     async def ask(self, person: Person, count: int) -> None:
         """Return when so many slices may be asked for. Raises TooMany as :meth:`take_turn` does."""
-        await _sleep(self._asks.due_in(person, count))
+        await self._asks.turn(person, count)
 
-
-async def _sleep(seconds: float) -> None:
-    if seconds > 0:
-        await asyncio.sleep(seconds)
+    async def work(self, person: Person, milliseconds: int) -> None:
+        """Return when the broker may be kept busy for so long, about. Raises TooMany as
+        :meth:`take_turn` does.
+        """
+        if milliseconds:
+            await self._work.turn(person, milliseconds)

@@ -32,6 +32,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,6 +57,7 @@ from jupyter_mig.broker.lease_routes import (
     LeasesRoute,
     RenewalRoute,
     ResizeRoute,
+    UnderWay,
 )
 from jupyter_mig.broker.openapi import OpenapiRoute
 from jupyter_mig.broker.peer import peer_of, readable
@@ -164,6 +166,7 @@ class Door:
         self._annals = annals
         self._mode = audience.mode
         self._gauges = Gauges(service, driver)
+        self._under_way: UnderWay = defaultdict(set)
         self._server = self._serving(audience)
         self._server.everybody = audience if isinstance(audience, Everybody) else None
         self._remote: _Server | None = None
@@ -173,6 +176,7 @@ class Door:
         service, driver, keys = self._service, self._driver, self._keys
         given = {"service": service, "driver": driver, "audience": audience}
         gauged = {**given, "gauges": self._gauges}
+        asking = {**given, "under_way": self._under_way}
         routes = [
             (r"/v1/?", BrokerRoute, given),
             (r"/v1/openapi.json", OpenapiRoute, given),
@@ -181,8 +185,8 @@ class Door:
             (r"/v1/slice", SliceRoute, {**gauged, "keys": keys}),
             (r"/v1/history", HistoryRoute, gauged),
             (r"/v1/plan", PlanRoute, given),
-            (r"/v1/leases", LeasesRoute, given),
-            (r"/v1/batches", BatchesRoute, given),
+            (r"/v1/leases", LeasesRoute, asking),
+            (r"/v1/batches", BatchesRoute, asking),
             (_LEASE, LeaseRoute, given),
             (f"{_LEASE}/key", KeyRoute, {**given, "keys": keys}),
             (f"{_LEASE}/kernel", KernelRoute, given),

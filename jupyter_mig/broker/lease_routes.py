@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -23,7 +26,7 @@ from jupyter_mig.broker.heartbeats import is_heartbeat, new_heartbeat, successor
 from jupyter_mig.broker.holders import holder_of, pid_of
 from jupyter_mig.broker.keys import Keys
 from jupyter_mig.broker.processes import Process
-from jupyter_mig.broker.routes import Audience, Route
+from jupyter_mig.broker.routes import VIEWS_A_MILLISECOND, Audience, Route
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.words import seen
 from jupyter_mig.core import actions, events, queries
@@ -40,6 +43,8 @@ from jupyter_mig.wire.messages import (
 )
 
 log = logging.getLogger(__name__)
+
+UnderWay: TypeAlias = defaultdict[int, set[str]]
 
 _UNDECIDED = (LeaseState.WAITING, LeaseState.CREATING)
 
@@ -106,49 +111,6 @@ class _LeaseRoute(Route):
         """The process that has the asker's pid, if there is one."""
         return processes.find(self.peer.pid) if self.peer.pid else None
 
-    async def _ask(self, requests: tuple[LeaseRequest, ...]) -> list[Lease]:
-        """Put requests in line together; the lease of each, which may have been there already."""
-        self._require_few(len(requests))
-        await self.audience.pace(self.peer.uid, len(requests))
-        asker = self._asker()
-        limits = await self.service.policy.limits(self.peer.uid)
-        asks = tuple(
-            events.Ask(
-                lease_id=secrets.token_hex(8),
-                kernel_id=request.kernel_id,
-                owner=self.peer.uid,
-                # Each heartbeat is for one lease: it ends with that.
-                requester=(
-                    new_heartbeat(request.silence_seconds) if is_heartbeat(asker) else asker
-                ),
-                size=request.size,
-                label=seen(request.label),
-                patience_seconds=request.patience_seconds,
-                instead_of=request.instead_of,
-                limits=limits,
-            )
-            for request in requests
-        )
-        await self.service.post(events.SlicesRequested(asks))
-        return [self._asked(ask) for ask in asks]
-
-    def _require_few(self, more: int) -> None:
-        """Who asks for ever more must not make the line long for others."""
-        most = self.service.settings.most_leases
-        if self.service.state.index.counts.get(self.peer.uid, 0) + more > most:
-            raise errors.TooMany(
-                f"You have {most} leases and requests, or would have more.",
-                next_step="Release some: jupyter mig leases lists them.",
-            )
-
-    def _asked(self, ask: events.Ask) -> Lease:
-        lease = self.service.find(ask.lease_id) or queries.by_kernel(
-            self.service.state, ask.owner, ask.kernel_id
-        )
-        if lease is None:
-            raise errors.Cancelled("The request was taken back before it was answered.")
-        return lease
-
     async def _wait(
         self, lease: Lease, undecided: Callable[[Lease], bool], wait_seconds: float
     ) -> None:
@@ -186,11 +148,76 @@ class _LeaseRoute(Route):
         self.answer(self.views().lease(lease))
 
 
-class LeasesRoute(_LeaseRoute):
+class _AskRoute(_LeaseRoute):
+    """Routes that ask for slices. ``under_way`` are the leases that each user asks for just now:
+    the ledger may not know of them yet.
+    """
+
+    under_way: UnderWay
+
+    def initialize(self, under_way: UnderWay, **given: Any) -> None:  # type: ignore[override]
+        """Tornado hands over what the route was made with. Called for each request."""
+        super().initialize(**given)
+        self.under_way = under_way
+
+    async def _ask(self, requests: tuple[LeaseRequest, ...]) -> list[Lease]:
+        """Put requests in line together; the lease of each, which may have been there already."""
+        await self.audience.pace(self.peer.uid, len(requests))
+        asker = self._asker()
+        limits = await self.service.policy.limits(self.peer.uid)
+        asks = tuple(
+            events.Ask(
+                lease_id=secrets.token_hex(8),
+                kernel_id=request.kernel_id,
+                owner=self.peer.uid,
+                # Each heartbeat is for one lease: it ends with that.
+                requester=(
+                    new_heartbeat(request.silence_seconds) if is_heartbeat(asker) else asker
+                ),
+                size=request.size,
+                label=seen(request.label),
+                patience_seconds=request.patience_seconds,
+                instead_of=request.instead_of,
+                limits=limits,
+            )
+            for request in requests
+        )
+        with self._few({ask.lease_id for ask in asks}):
+            await self.service.post(events.SlicesRequested(asks))
+        return [self._asked(ask) for ask in asks]
+
+    @contextmanager
+    def _few(self, more: set[str]) -> Iterator[None]:
+        """Who asks for ever more must not make the line long for others."""
+        most, asking = self.service.settings.most_leases, self.under_way[self.peer.uid]
+        has = self.service.state.index.counts.get(self.peer.uid, 0)
+        if has + sum(self.service.find(each) is None for each in asking | more) > most:
+            raise errors.TooMany(
+                f"You have {most} leases and requests, or would have more.",
+                next_step="Release some: jupyter mig leases lists them.",
+            )
+        asking |= more
+        try:
+            yield
+        finally:
+            asking -= more
+
+    def _asked(self, ask: events.Ask) -> Lease:
+        lease = self.service.find(ask.lease_id) or queries.by_kernel(
+            self.service.state, ask.owner, ask.kernel_id
+        )
+        if lease is None:
+            raise errors.Cancelled("The request was taken back before it was answered.")
+        return lease
+
+
+class LeasesRoute(_AskRoute):
     """``/v1/leases``."""
 
-    def get(self) -> None:
+    async def get(self) -> None:
         """The asker's live leases."""
+        views = self.service.state.index.counts.get(self.peer.uid, 0)
+        await self.audience.work(self.peer.uid, views // VIEWS_A_MILLISECOND)
         self.answer(self.views().leases())
 
     async def post(self) -> None:
@@ -202,7 +229,7 @@ class LeasesRoute(_LeaseRoute):
         self._answer_or_refuse(lease)
 
 
-class BatchesRoute(_LeaseRoute):
+class BatchesRoute(_AskRoute):
     """``/v1/batches``."""
 
     async def post(self) -> None:

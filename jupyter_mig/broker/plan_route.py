@@ -25,6 +25,10 @@ from jupyter_mig.wire.messages import (
     PlanView,
 )
 
+_COPYING_MILLISECONDS = 8
+_PLACES_A_MILLISECOND = 16
+"""What a plan costs beside the copies: 128 slices on 8 GPUs take 25 to 65 ms."""
+
 
 class PlanRoute(Route):
     """``/v1/plan``."""
@@ -33,6 +37,9 @@ class PlanRoute(Route):
         """Where each slice would go, now and on an empty node, within the asker's limits."""
         request = codec.decode(self.request.body, PlanRequest)
         uuids = self._gpus(request.gpu)
+        places = len(request.sizes) * len(uuids)
+        cost = _COPYING_MILLISECONDS + places // _PLACES_A_MILLISECOND
+        await self.audience.work(self.peer.uid, cost)
         limits = await self.service.policy.limits(self.peer.uid)
         state, rules, asker = self.service.state, self.service.rules, self.peer.uid
         now = plans.now(state, rules, request.sizes, asker, uuids, limits=limits)

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 LONGEST_BODY_BYTES = 64 * 1024
 
+VIEWS_A_MILLISECOND = 64
+"""How many leases are shown in one, at the least."""
+
 
 class Audience(Protocol):
     """Whom a door lets in."""
@@ -43,6 +46,12 @@ class Audience(Protocol):
 
     async def pace(self, uid: int, asks: int) -> None:
         """Return when a user may ask for so many slices; raises TooMany if not."""
+
+    async def work(self, uid: int, milliseconds: int) -> None:
+        """Return when a user may keep the broker busy for about so long; raises TooMany if not."""
+
+    def tell_refused(self, uid: int | str, error: errors.JupyterMigError, path: str) -> None:
+        """Log that a user was refused something, or somebody ``unknown``."""
 
 
 class OneUser(msgspec.Struct, frozen=True):
@@ -68,6 +77,13 @@ class OneUser(msgspec.Struct, frozen=True):
     async def pace(self, uid: int, asks: int) -> None:
         """At once: he keeps nobody waiting but himself."""
 
+    async def work(self, uid: int, milliseconds: int) -> None:
+        """At once, likewise."""
+
+    def tell_refused(self, uid: int | str, error: errors.JupyterMigError, path: str) -> None:
+        """Each time."""
+        log.info("%s", refusal_line(uid, error, path))
+
 
 class Everybody(msgspec.Struct, frozen=True):
     """A system broker's audience: all users of the node, each for his own leases. ``crowd`` sees to
@@ -86,7 +102,7 @@ class Everybody(msgspec.Struct, frozen=True):
         try:
             await self.persons.require_own(peer.uid)
         except errors.NotAllowed as refusal:
-            _tell_refused(peer.uid, refusal, request.path)
+            self.tell_refused(peer.uid, refusal, request.path)
             raise
         return peer
 
@@ -105,6 +121,15 @@ class Everybody(msgspec.Struct, frozen=True):
         """At the pace of one among many."""
         await self.crowd.ask(uid, asks)
 
+    async def work(self, uid: int, milliseconds: int) -> None:
+        """At the pace of one among many."""
+        await self.crowd.work(uid, milliseconds)
+
+    def tell_refused(self, uid: int | str, error: errors.JupyterMigError, path: str) -> None:
+        """As often as anybody may fill the log."""
+        person = self.persons.behind(uid) if isinstance(uid, int) else uid
+        self.crowd.complaints.tell(person, refusal_line(uid, error, path))
+
 
 AT_THE_DOOR = (errors.TooMany, errors.NotTheHolder, errors.Unauthenticated)
 """Refusals that the ledger never hears of; its own are told as it decides them."""
@@ -113,8 +138,9 @@ Local: TypeAlias = OneUser | Everybody
 """Whom a broker serves on its Unix socket; ``mode`` is that of the socket."""
 
 
-def _tell_refused(uid: int | str, error: errors.JupyterMigError, path: str) -> None:
-    log.info("%s", line("Refuse", uid=uid, reason=error.kind, path=path))
+def refusal_line(uid: int | str, error: errors.JupyterMigError, path: str) -> str:
+    """What the log says of it."""
+    return line("Refuse", uid=uid, reason=error.kind, path=path)
 
 
 def _caller(request: HTTPServerRequest) -> Peer:
@@ -200,7 +226,7 @@ class Route(tornado.web.RequestHandler):
             error = _as_ours(status_code, self.request.method, self.request.path)
         if isinstance(error, AT_THE_DOOR):
             uid = self.peer.uid if hasattr(self, "peer") else "unknown"
-            _tell_refused(uid, error, self.request.path)
+            self.audience.tell_refused(uid, error, self.request.path)
         self.set_status(error.status)
         self.answer(codec.body_of(error))
 

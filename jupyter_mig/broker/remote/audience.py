@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 import msgspec
@@ -17,9 +16,8 @@ from jupyter_mig.broker.remote.hub import Hub
 from jupyter_mig.broker.remote.members import Members
 from jupyter_mig.broker.remote.owners import Owners
 from jupyter_mig.broker.remote.strangers import Strangers
+from jupyter_mig.broker.routes import refusal_line
 from jupyter_mig.broker.story import line
-
-log = logging.getLogger(__name__)
 
 _SCHEMES = ("bearer", "token")
 _ADMINISTRATION = "/v1/admin"
@@ -52,9 +50,10 @@ class HubUsers(msgspec.Struct, frozen=True):
         try:
             with self.strangers.asked_about(_stream(request)):
                 owner = await self._owner(request)
-        except errors.Unauthenticated as refusal:
+        except (errors.Unauthenticated, errors.TooMany) as refusal:
             why = {"message": refusal.message, "situation": refusal.situation}
-            log.info("%s", line("Refuse", ip=request.remote_ip, reason=refusal.kind, **why))
+            words = line("Refuse", ip=request.remote_ip, reason=refusal.kind, **why)
+            self.crowd.complaints.tell(request.remote_ip, words)
             raise
         self.strangers.recognize(_stream(request), owner)
         await self.crowd.take_turn(owner)
@@ -72,6 +71,10 @@ class HubUsers(msgspec.Struct, frozen=True):
 
     async def _owner(self, request: HTTPServerRequest) -> int:
         token = _token(request)
+        if self.hub.last_known(token) is None:
+            await self.strangers.turn(str(request.remote_ip))
+        if not token:
+            raise _no_token()
         try:
             user = await self.hub.user_of(token)
         except errors.HubUnreachable:
@@ -94,6 +97,14 @@ class HubUsers(msgspec.Struct, frozen=True):
     async def pace(self, uid: int, asks: int) -> None:
         """At the pace of one among many."""
         await self.crowd.ask(uid, asks)
+
+    async def work(self, uid: int, milliseconds: int) -> None:
+        """At the pace of one among many."""
+        await self.crowd.work(uid, milliseconds)
+
+    def tell_refused(self, uid: int | str, error: errors.JupyterMigError, path: str) -> None:
+        """As often as anybody may fill the log."""
+        self.crowd.complaints.tell(uid, refusal_line(uid, error, path))
 
 
 def _stream(request: HTTPServerRequest) -> IOStream:
@@ -121,13 +132,15 @@ def _is_beat(request: HTTPServerRequest) -> bool:
 
 
 def _token(request: HTTPServerRequest) -> str:
-    """What the Authorization header holds; there must be exactly one."""
+    """What the Authorization header holds; there must be exactly one. Empty: nothing of use."""
     given = request.headers.get_list("Authorization")
     scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-    if scheme.lower() not in _SCHEMES or not token:
-        raise errors.Unauthenticated(
-            "Who asks?",
-            situation="There is no token of a JupyterHub with the request.",
-            next_step="Send one: Authorization: Bearer TOKEN.",
-        )
-    return token.strip()
+    return token.strip() if scheme.lower() in _SCHEMES else ""
+
+
+def _no_token() -> errors.Unauthenticated:
+    return errors.Unauthenticated(
+        "Who asks?",
+        situation="There is no token of a JupyterHub with the request.",
+        next_step="Send one: Authorization: Bearer TOKEN.",
+    )

@@ -9,20 +9,27 @@ from contextlib import contextmanager
 
 from tornado.iostream import IOStream
 
-from jupyter_mig.broker.crowd import Crowd
+from jupyter_mig.broker.crowd import Crowd, Pace
 
 
 class Strangers:
     """There may be ``most`` of them, and ``most_each`` from one address; for one more the oldest is
     hung up on, of the address that has the most. Each has ``seconds`` to show a valid token; while
-    the Hub is asked about one, its time stands still.
+    the Hub is asked about one, it is not hung up on. Tokens that were never seen to be valid are
+    looked at in ``turn``, at a pace for each address: the Hub is asked no more often.
 
     Whoever is known counts no more among them, but among the connections of his in ``crowd``.
     """
 
     def __init__(
-        self, crowd: Crowd, most: int = 2048, most_each: int = 256, seconds: float = 5.0
+        self,
+        crowd: Crowd,
+        most: int = 2048,
+        most_each: int = 256,
+        seconds: float = 5.0,
+        tokens: Pace | None = None,
     ) -> None:
+        self._tokens = tokens or Pace(10.0, 200)
         self._crowd = crowd
         self._most = most
         self._most_each = most_each
@@ -40,7 +47,11 @@ class Strangers:
             self._hang_up_on_oldest(max(self._from, key=lambda each: len(self._from[each])))
         self._addresses[stream] = address
         self._from[address][stream] = None
-        self._give_time(stream)
+        self._give_time(stream, asyncio.get_running_loop().time() + self._seconds)
+
+    async def turn(self, address: str) -> None:
+        """Return when a token from there may be looked at. Raises TooMany if not soon."""
+        await self._tokens.turn(address)
 
     def leave(self, stream: IOStream) -> None:
         """A connection is over. Saying so again is harmless."""
@@ -51,15 +62,13 @@ class Strangers:
 
     @contextmanager
     def asked_about(self, stream: IOStream) -> Iterator[None]:
-        """While it is found out whose a connection is. A stranger's time begins again after it."""
-        timer = self._timers.pop(stream, None)
-        if timer is not None:
-            timer.cancel()
+        """While it is found out whose a connection is: no stranger is hung up on before that."""
+        until = self._stop_time(stream)
         try:
             yield
         finally:
             if stream in self._addresses:
-                self._give_time(stream)
+                self._give_time(stream, until)
 
     def recognize(self, stream: IOStream, owner: int) -> None:
         """It is a user's; the connection of one who has far too many is hung up on."""
@@ -71,9 +80,17 @@ class Strangers:
         else:
             stream.close()
 
-    def _give_time(self, stream: IOStream) -> None:
+    def _give_time(self, stream: IOStream, until: float) -> None:
         loop = asyncio.get_running_loop()
-        self._timers[stream] = loop.call_later(self._seconds, stream.close)
+        self._timers[stream] = loop.call_at(until, stream.close)
+
+    def _stop_time(self, stream: IOStream) -> float:
+        """Until when a stranger has time, on the loop's clock."""
+        timer = self._timers.pop(stream, None)
+        if timer is None:
+            return 0.0
+        timer.cancel()
+        return timer.when()
 
     def _hang_up_on_oldest(self, address: str) -> None:
         oldest = next(iter(self._from[address]))
@@ -82,9 +99,7 @@ class Strangers:
 
     def _forget(self, stream: IOStream) -> None:
         """It is no stranger's any more."""
-        timer = self._timers.pop(stream, None)
-        if timer is not None:
-            timer.cancel()
+        self._stop_time(stream)
         address = self._addresses.pop(stream, None)
         if address is not None:
             del self._from[address][stream]

@@ -6,6 +6,7 @@ import json
 import os
 import ssl
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -75,9 +76,13 @@ async def afar(
     tls: ssl.SSLContext | None = None,
     strangers: Callable[[Crowd], Strangers] = Strangers,
     crowd: Crowd | None = None,
+    *,
     longest_silence: float = 60.0,
+    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Afar]:
-    """An open door; Alice's and Bob's tokens are ``alices`` and ``bobs``."""
+    """An open door; Alice's and Bob's tokens are ``alices`` and ``bobs``. By ``clock`` the Hub's
+    answers age.
+    """
     with tempfile.TemporaryDirectory(prefix="mig-", dir="/tmp") as place:
         directory = Path(place)
         with household(directory) as home:
@@ -86,7 +91,7 @@ async def afar(
             )
             async with small_hub() as hub, home.started() as service:
                 hub.tokens.update(alices=user("alice"), bobs=user("bob"))
-                asked = Hub(hub.url, "jupyter-mig")
+                asked = Hub(hub.url, "jupyter-mig", clock)
                 users = NumberedUsers(directory / "numbers.json")
                 called = names("127.0.0.1", ["broker.example"])
                 crowd = crowd or Crowd()

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from functools import partial
 
 import pytest
 
-from jupyter_mig.broker.crowd import Crowd
+from jupyter_mig.broker.crowd import Crowd, Pace
 from jupyter_mig.broker.remote.strangers import Strangers
 from tests.broker.asking import say
 from tests.broker.brokers import until
+from tests.broker.households import asyncio_timeout
 from tests.broker.remote.afar import Afar, afar
 
 HERE, THERE = "127.0.0.1", "127.0.0.2"
@@ -118,3 +120,40 @@ async def test_a_users_connections_are_counted_when_he_is_known() -> None:
         await until(is_counted_no_more)
         for each in (second, third, other):
             await each.go()
+
+
+async def test_made_up_tokens_are_looked_at_at_a_pace(caplog: pytest.LogCaptureFixture) -> None:
+    """However many come, the Hub is asked about few, and few lines are logged. Who was known is
+    served as ever, and so is who comes from elsewhere.
+    """
+    caplog.set_level(logging.INFO)
+    few = partial(Strangers, seconds=FOR_EVER, tokens=Pace(0.001, 5))
+    async with afar(strangers=few) as far:
+        known = await Visitor.come(far)
+        assert await known.say("alices") == 200
+        flood = [await Visitor.come(far) for _ in range(40)]
+        answers = await asyncio.gather(
+            *(each.say(f"made-up-{number}") for number, each in enumerate(flood))
+        )
+        assert sorted(answers) == [401] * 4 + [429] * 36
+        assert len(far.hub.asked) == 5
+        assert sum("Refuse ip=" in each for each in caplog.messages) == 10
+        assert await known.say("alices") == 200
+        elsewhere = await Visitor.come(far, THERE)
+        assert await elsewhere.say("bobs") == 200
+        for each in (known, elsewhere, *flood):
+            await each.go()
+
+
+async def test_who_is_refused_again_and_again_stays_no_longer() -> None:
+    """With tokens that are none, one after the other, for as long as he is let."""
+    async with afar(strangers=partial(Strangers, seconds=0.5)) as far, asyncio_timeout(30):
+        stranger = await Visitor.come(far)
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await _refused_for_ever(stranger)
+        await stranger.go()
+
+
+async def _refused_for_ever(stranger: Visitor) -> None:
+    while await stranger.say("made-up") == 401:
+        pass

@@ -16,6 +16,7 @@ from jupyter_mig.client.remote import Remote, named
 from jupyter_mig.wire.messages import LeaseRequest
 from tests.broker.asking import say
 from tests.broker.brokers import NODE, until
+from tests.broker.clocks import Clock
 from tests.broker.remote.afar import Afar, afar
 
 ASK = {"kernel_id": "k", "size": "1g.5gb", "wait_seconds": 5}
@@ -100,6 +101,18 @@ async def test_two_tokens_are_one_too_many() -> None:
         await reader.read()
         writer.close()
         await writer.wait_closed()
+
+
+async def test_a_token_revoked_at_the_hub_opens_nothing_after_30_seconds() -> None:
+    """Nor on a connection on which it was valid; a new one of the same user's does at once."""
+    clock = Clock()
+    async with afar(clock=clock) as far:
+        assert (await far.ask_as("alices", "GET", "/v1/leases"))[0] == 200
+        far.hub.tokens["newer"] = far.hub.tokens.pop("alices")
+        clock.now = 30.0
+        assert (await far.ask_as("alices", "GET", "/v1/leases"))[0] == 401
+        assert (await far.ask_as("alices", "POST", "/v1/leases", ASK))[0] == 401
+        assert (await far.ask_as("newer", "GET", "/v1/leases")) == (200, [])
 
 
 async def test_who_was_refused_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 import pytest
 
 from tests.broker.system.shared_node import ALICE, BOB, SharedNode, lacking, shared_node
+
+PLAN_MILLISECONDS = 16
+"""What a plan of 128 slices on one GPU is taken to cost."""
 
 _MANY = """
 import socket, sys
@@ -65,6 +69,44 @@ for _ in range(60):
     lines.append(line)
 print("there", flush=True)
 print(lines[-1].getresponse().status, flush=True)
+sys.stdin.read()
+"""
+
+_PLAN = """
+import http.client, json, socket, sys, threading
+answers = {}
+def go():
+    line = http.client.HTTPConnection("broker")
+    line.sock = socket.socket(socket.AF_UNIX)
+    line.sock.connect(sys.argv[1])
+    while True:
+        line.request("POST", "/v1/plan", sys.argv[2])
+        answer = line.getresponse()
+        answer.read()
+        answers[answer.status] = answers.get(answer.status, 0) + 1
+for _ in range(100):
+    threading.Thread(target=go, daemon=True).start()
+print("there", flush=True)
+sys.stdin.readline()
+print(json.dumps(answers), flush=True)
+"""
+
+_TOGETHER = """
+import http.client, json, socket, sys
+lines = []
+for _ in range(30):
+    line = http.client.HTTPConnection("broker")
+    line.sock = socket.socket(socket.AF_UNIX)
+    line.sock.settimeout(60)
+    line.sock.connect(sys.argv[1])
+    lines.append(line)
+for number, line in enumerate(lines):
+    names = [f"{number} {each}" for each in range(25)]
+    asks = [{"kernel_id": each, "size": "1g.5gb", "patience_seconds": None} for each in names]
+    line.request("POST", "/v1/batches", json.dumps({"requests": asks}))
+print("there", flush=True)
+answers = [line.getresponse() for line in lines]
+print(json.dumps([[each.status, len(json.loads(each.read()))] for each in answers]), flush=True)
 sys.stdin.read()
 """
 
@@ -176,3 +218,28 @@ def test_a_user_who_asks_for_ever_more_is_stopped(node: SharedNode) -> None:
     assert b"leases and requests" in complained
     bobs = node.asked(BOB, "run", "--size", "1g.5gb", "--", "true")
     assert bobs.returncode == 0, bobs.stderr
+
+
+def test_plans_of_one_user_keep_nobody_else_out(node: SharedNode) -> None:
+    """Each takes the broker as long as many other requests. He asks for them on 100 connections,
+    and is given so many as take it a fifth of the time; the others wait, or are refused.
+    """
+    begun = time.monotonic()
+    with _running(ALICE, _PLAN, str(node.socket), json.dumps({"sizes": ["1g.5gb"] * 128})) as flood:
+        assert [_ask(node, BOB)[0] for _ in range(10)] == [200] * 10
+        done = node.asked(BOB, "run", "--size", "1g.5gb", "--", "true")
+        assert done.returncode == 0, done.stderr
+        answered, _ = flood.communicate("\n", timeout=60)
+    seconds = time.monotonic() - begun
+    plans = json.loads(answered)
+    assert plans["200"] <= (200 + 200 * seconds) / PLAN_MILLISECONDS
+    assert plans.get("429", 0) <= 100 * (seconds + 1)
+
+
+def test_batches_that_come_together_count_together(node: SharedNode) -> None:
+    """30 of 25 each, at the same time, of one who may have 60 leases: two of them are taken."""
+    with _running(ALICE, _TOGETHER, str(node.socket)) as asking:
+        assert asking.stdout is not None
+        answers = json.loads(asking.stdout.readline())
+        assert sorted(status for status, _ in answers) == [200] * 2 + [429] * 28
+        assert len(_ask(node, ALICE, "/v1/leases")[1]) == 50

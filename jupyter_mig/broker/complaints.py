@@ -1,0 +1,41 @@
+"""Lines of the log about those who are refused at the door: whoever floods it fills no disk."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+
+from jupyter_mig.broker.story import line
+
+log = logging.getLogger(__name__)
+
+_MOST_REMEMBERED = 4096
+_OTHERS = "others"
+
+
+class Complaints:
+    """``most`` lines in ``seconds`` about each; further ones are counted, and told of as a sum when
+    that time is over. Only on a loop.
+    """
+
+    def __init__(self, most: int = 10, seconds: float = 60.0) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._counts: Counter[object] = Counter()
+
+    def tell(self, about: object, words: str) -> None:
+        """Log ``words`` about a user or an address."""
+        if about not in self._counts:
+            if len(self._counts) >= _MOST_REMEMBERED:
+                about = _OTHERS
+            if about not in self._counts:
+                asyncio.get_running_loop().call_later(self._seconds, self._sum, about)
+        self._counts[about] += 1
+        if self._counts[about] <= self._most:
+            log.info("%s", words)
+
+    def _sum(self, about: object) -> None:
+        more = self._counts.pop(about) - self._most
+        if more > 0:
+            log.info("%s", line("Refuse", who=about, more=more))
