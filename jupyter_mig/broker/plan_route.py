@@ -25,7 +25,7 @@ from jupyter_mig.wire.messages import (
     PlanView,
 )
 
-_COPYING_MILLISECONDS = 8
+_COPYING_MILLISECONDS = 16
 _PLACES_A_MILLISECOND = 16
 """What a plan costs beside the copies: 128 slices on 8 GPUs take 25 to 65 ms."""
 

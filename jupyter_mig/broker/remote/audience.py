@@ -50,7 +50,7 @@ class HubUsers(msgspec.Struct, frozen=True):
         try:
             with self.strangers.asked_about(_stream(request)):
                 owner = await self._owner(request)
-        except (errors.Unauthenticated, errors.TooMany) as refusal:
+        except errors.Unauthenticated as refusal:
             why = {"message": refusal.message, "situation": refusal.situation}
             words = line("Refuse", ip=request.remote_ip, reason=refusal.kind, **why)
             self.crowd.complaints.tell(request.remote_ip, words)
@@ -72,7 +72,7 @@ class HubUsers(msgspec.Struct, frozen=True):
     async def _owner(self, request: HTTPServerRequest) -> int:
         token = _token(request)
         if self.hub.last_known(token) is None:
-            await self.strangers.turn(str(request.remote_ip))
+            await self.strangers.turn(_stream(request), str(request.remote_ip))
         if not token:
             raise _no_token()
         try:

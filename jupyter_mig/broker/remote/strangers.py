@@ -6,9 +6,11 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from weakref import WeakValueDictionary
 
 from tornado.iostream import IOStream
 
+from jupyter_mig import errors
 from jupyter_mig.broker.crowd import Crowd, Pace
 
 
@@ -16,7 +18,8 @@ class Strangers:
     """There may be ``most`` of them, and ``most_each`` from one address; for one more the oldest is
     hung up on, of the address that has the most. Each has ``seconds`` to show a valid token; while
     the Hub is asked about one, it is not hung up on. Tokens that were never seen to be valid are
-    looked at in ``turn``, at a pace for each address: the Hub is asked no more often.
+    looked at in ``turn``, at a pace for each address: the Hub is asked no more often. As each waits
+    for the one before, nobody waits for longer than ``most_each`` take, however many come.
 
     Whoever is known counts no more among them, but among the connections of his in ``crowd``.
     """
@@ -29,7 +32,8 @@ class Strangers:
         seconds: float = 5.0,
         tokens: Pace | None = None,
     ) -> None:
-        self._tokens = tokens or Pace(10.0, 200)
+        self._tokens = tokens or Pace(25.0, 200)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._crowd = crowd
         self._most = most
         self._most_each = most_each
@@ -49,9 +53,15 @@ class Strangers:
         self._from[address][stream] = None
         self._give_time(stream, asyncio.get_running_loop().time() + self._seconds)
 
-    async def turn(self, address: str) -> None:
-        """Return when a token from there may be looked at. Raises TooMany if not soon."""
-        await self._tokens.turn(address)
+    async def turn(self, stream: IOStream, address: str) -> None:
+        """Return when a token from there may be looked at. Raises Cancelled if who showed it has
+        hung up before.
+        """
+        lock = self._turns.setdefault(address, asyncio.Lock())
+        async with lock:
+            if stream.closed():
+                raise errors.Cancelled("Who asked has hung up.")
+            await self._tokens.turn(address)
 
     def leave(self, stream: IOStream) -> None:
         """A connection is over. Saying so again is harmless."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from functools import partial
 
 import pytest
@@ -123,26 +124,44 @@ async def test_a_users_connections_are_counted_when_he_is_known() -> None:
 
 
 async def test_made_up_tokens_are_looked_at_at_a_pace(caplog: pytest.LogCaptureFixture) -> None:
-    """However many come, the Hub is asked about few, and few lines are logged. Who was known is
-    served as ever, and so is who comes from elsewhere.
+    """However many come, the Hub is asked about so many a second, and few lines are logged. Who is
+    known is served as ever; and who comes anew has his turn, from there and from elsewhere.
     """
     caplog.set_level(logging.INFO)
-    few = partial(Strangers, seconds=FOR_EVER, tokens=Pace(0.001, 5))
+    few = partial(Strangers, seconds=FOR_EVER, tokens=Pace(50.0, 5))
     async with afar(strangers=few) as far:
         known = await Visitor.come(far)
         assert await known.say("alices") == 200
         flood = [await Visitor.come(far) for _ in range(40)]
-        answers = await asyncio.gather(
-            *(each.say(f"made-up-{number}") for number, each in enumerate(flood))
-        )
-        assert sorted(answers) == [401] * 4 + [429] * 36
-        assert len(far.hub.asked) == 5
-        assert sum("Refuse ip=" in each for each in caplog.messages) == 10
+        begun = time.monotonic()
+        asked = [
+            asyncio.ensure_future(each.say(f"made-up-{number}"))
+            for number, each in enumerate(flood)
+        ]
         assert await known.say("alices") == 200
         elsewhere = await Visitor.come(far, THERE)
         assert await elsewhere.say("bobs") == 200
+        assert (await far.ask_as("bobs", "GET", "/v1"))[0] == 200
+        assert await asyncio.gather(*asked) == [401] * 40
+        assert time.monotonic() - begun > 34 / 50.0
+        assert sum("Refuse ip=" in each for each in caplog.messages) == 10
         for each in (known, elsewhere, *flood):
             await each.go()
+
+
+async def test_who_has_hung_up_keeps_nobody_waiting() -> None:
+    """Tokens of connections that are gone are not looked at."""
+    few = partial(Strangers, seconds=FOR_EVER, tokens=Pace(2.0, 3))
+    async with afar(strangers=few) as far:
+        flood = [await Visitor.come(far) for _ in range(60)]
+        for number, each in enumerate(flood):
+            each.writer.write(
+                b"GET /v1 HTTP/1.1\r\nHost: localhost\r\n"
+                b"Authorization: Bearer made-up-%d\r\n\r\n" % number
+            )
+            await each.go()
+        assert (await far.ask_as("bobs", "GET", "/v1"))[0] == 200
+        assert len(far.hub.asked) < 20
 
 
 async def test_who_is_refused_again_and_again_stays_no_longer() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.broker.system.shared_node import ALICE, BOB, SharedNode, lacking, shared_node
 
-PLAN_MILLISECONDS = 16
+PLAN_MILLISECONDS = 24
 """What a plan of 128 slices on one GPU is taken to cost."""
 
 _MANY = """
