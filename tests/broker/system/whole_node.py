@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +10,8 @@ from pathlib import Path
 
 from tests.broker.system.shared_node import SharedNode, standing, uuids
 
-ACCOUNT = "mig-whole"
-"""The broker's, with a group of its own."""
+ACCOUNT = f"mig-whole-{os.getpid()}"
+"""The broker's, with a group of its own; another's in a run of the tests beside this one."""
 WHOLE = "full.80gb"
 SLICE = "1g.10gb"
 CUT, GIVEN = 0, 1

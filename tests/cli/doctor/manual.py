@@ -35,6 +35,36 @@ All of them are simulated nodes; the output is the program's own, and a test kee
 
 
 SHARED_HEADING = "# On a node with a broker for all users"
+_WHOLE = """\
+Nodes of GPUs that are handed out [whole](all-users.md#whole-gpus) it opens to read and write, as
+CUDA does:
+
+```text
+ok       whole GPUs: a boundary: user 64302 tried 1 node of others' GPUs, and none
+         opened; they are closed by owner and mode, and stay so
+```
+
+or what is wrong with them:
+
+```text
+problem  whole GPUs: a convention: user 64302 could open /dev/nvidia0 (user 64301, mode
+         0666)
+         sudo chmod o= /dev/nvidia0
+         The broker closes them at its next look; its log says Changed, and if not, why.
+         docs/howto/all-users.md
+problem  whole GPUs: a convention: others than owner and broker are let in: /dev/nvidia0
+         (user 64301, mode 0660)
+         sudo chown :997 /dev/nvidia0
+         sudo chmod o= /dev/nvidia0
+         docs/howto/all-users.md
+problem  whole GPUs: NVreg_ModifyDeviceFiles is 1: any user can have nvidia-modprobe open
+         /dev/nvidiaN to all, so the broker hands no GPU out whole
+         options nvidia NVreg_ModifyDeviceFiles=0 in /etc/modprobe.d, a udev rule that
+         makes the nodes, and the driver loaded anew.
+         docs/howto/all-users.md
+```
+"""
+
 _SHARED = f"""\
 #{SHARED_HEADING}
 
@@ -50,6 +80,7 @@ which would change nodes, and what it could not try it says:
 %s
 ```
 
+{_WHOLE}
 With `JUPYTER_MIG_URL` set it asks that broker, too, and says whether the token is taken.
 
 Below, Alice (user 64301) has a slice, and Bob (64302) asks unless it says otherwise.
