@@ -31,6 +31,8 @@ from jupyter_mig.nvml.port import HardwarePort, Warden
 
 log = logging.getLogger(__name__)
 
+_ROOT = 0
+
 
 class Hardware:
     """What a broker does to its GPUs, through a driver.
@@ -224,11 +226,24 @@ class Hardware:
         return events.OccupantsObserved(action.instance_id, pids)
 
     def signal_occupants(self, action: actions.SignalOccupants) -> None:
-        """Ask the owner's processes to leave, if they came after the slice was granted."""
-        for pid in action.pids:
-            process = processes.find(pid)
-            if process is not None and _may_be_signalled(process, action):
+        """Ask the owner's processes to leave, if they came after the slice was granted; where
+        slices open for their owners alone, all of his, and whoever computes on his.
+        """
+        computing = self._computing(action)
+        for process in filter(None, map(processes.find, action.pids)):
+            ours = computing is not None and _is_ended_with(process, action, computing)
+            if ours or _may_be_signalled(process, action):
                 self._signal(process, action)
+
+    def _computing(self, action: actions.SignalOccupants) -> tuple[int, ...] | None:
+        """None where slices open for everybody: whoever computes there may have been let in."""
+        if not isinstance(self.driver, Warden) or not self.driver.isolates:
+            return None
+        try:
+            return self.driver.computing(action.gpu_uuid, action.identity)
+        except errors.DriverError as error:
+            log.warning("instance=%s cannot be looked at: %s", action.instance_id, error)
+            return ()
 
     def _signal(self, process: Process, action: actions.SignalOccupants) -> None:
         if not isinstance(self.driver, Warden):
@@ -278,6 +293,17 @@ def gpu_of(action: Action, gpu_by_instance: Callable[[str], str]) -> str | None:
     if isinstance(action, actions.SignalOccupants):
         return gpu_by_instance(action.instance_id)
     return getattr(action, "gpu_uuid", None)
+
+
+def _is_ended_with(
+    process: Process, action: actions.SignalOccupants, computing: tuple[int, ...]
+) -> bool:
+    """Whether a process goes with a lease: however old it is it can have come by the owner alone.
+    Another user's that just has the node open may have been sent it without a say in it; whoever
+    asks NVML anything has a whole GPU open.
+    """
+    owners = process.uid == action.owner and not action.identity.is_gpu
+    return process.uid != _ROOT and (owners or process.pid in computing)
 
 
 def _may_be_signalled(process: Process, action: actions.SignalOccupants) -> bool:

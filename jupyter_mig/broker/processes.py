@@ -59,6 +59,17 @@ def find(pid: int) -> Process | None:
     return Process(pid, int(fields[1]), int(fields[19]), uid, len(_line(status, b"NSpid:")))
 
 
+def is_roots(process: Process) -> bool:
+    """Whether it is root's through and through: what a user started through a setuid program is
+    not, nor is root in a pid namespace below ours, a container's.
+    """
+    try:
+        status = _told(process.pid, "status")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return set(_line(status, b"Uid:")) == {b"0"} and not process.is_contained
+
+
 def _told(pid: int, file: str) -> bytes:
     """What the kernel says: asked with every request, and a Path costs more than the answer."""
     with open(f"{PROC}/{pid}/{file}", "rb", buffering=0) as opened:  # noqa: PTH123

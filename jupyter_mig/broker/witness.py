@@ -25,6 +25,11 @@ class Witness(Protocol):
     def caught(self, lease_id: str, owner: int, intruder: Process) -> None:
         """A process is on the slice of a user who is not its own. From any thread."""
 
+    def met(self, lease_id: str, owner: int, opener: Process) -> None:
+        """A process has the slice of a user open who is not its own, and does not use it. From any
+        thread.
+        """
+
 
 class Nobody:
     """For brokers of one user: there is nobody to tell."""
@@ -36,6 +41,9 @@ class Nobody:
         """Nothing."""
 
     def caught(self, lease_id: str, owner: int, intruder: Process) -> None:
+        """Nothing."""
+
+    def met(self, lease_id: str, owner: int, opener: Process) -> None:
         """Nothing."""
 
 
@@ -71,6 +79,11 @@ class Chronicler:
             by_uid=intruder.uid,
         )
         self._annals.note(entry)
+
+    def met(self, lease_id: str, owner: int, opener: Process) -> None:
+        """Note who could have sent it there: the process may have had no say in it."""
+        reason = f"process {opener.pid} of uid {opener.uid} has it open, perhaps by uid {owner}"
+        self._annals.note(Entry(self._annals.now(), "opener", owner, lease_id, reason=reason))
 
     def _note(
         self,

@@ -15,7 +15,7 @@ from jupyter_mig.core.events import (
     OccupantsUnknown,
 )
 from jupyter_mig.core.leases import EndReason, Lease, LeaseState, Trigger
-from jupyter_mig.core.state import Place, PlaceState
+from jupyter_mig.core.state import Leaver, Place, PlaceState
 from jupyter_mig.core.turn import Turn
 
 CLAIM_RETRY_SECONDS = 2.0
@@ -68,6 +68,7 @@ def ready(turn: Turn, place: Place) -> None:
         return
     lease = turn.state.tenant(place)
     turn.become(place, PlaceState.HELD)
+    place.left_by = None
     if lease.state is LeaseState.DOOMED:
         turn.end(lease, Trigger.MADE, EndReason.CANCELLED)
         place.lease_id = None
@@ -225,6 +226,7 @@ def _clear_out(turn: Turn, lease: Lease, place: Place) -> None:
     unseen = lease.kernel is not None and lease.kernel_pid is None
     tried = place.signalled is Signal.KILL and draining_for >= turn.rules.condemn_after
     if tried and not unseen:
+        place.left_by = Leaver(lease.owner, lease.lease_id)
         turn.end(lease, Trigger.CONDEMNED, EndReason.RELEASED)
         turn.condemn(place)
         return

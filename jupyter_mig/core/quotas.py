@@ -1,7 +1,9 @@
 """What owners hold, and whether one may have more by the limits of his request. Reading only.
 
 A slice counts from the moment somebody is given room until he gives it back: while it is emptied
-and destroyed it is nobody's. Room that is kept for somebody counts as his.
+and destroyed it is nobody's, unless somebody was found on it. Then it is his until it is empty:
+whoever leaves somebody on his slices, or hands them on, pays for it himself. Room that is kept for
+somebody counts as his.
 """
 
 from __future__ import annotations
@@ -46,15 +48,13 @@ def held(
     state: State, owner: int, keys: frozenset[str] = supply.NOTHING, without: str = ""
 ) -> Held:
     """What ``owner`` holds. Parkings named in ``keys`` are about to be used and do not count, nor
-    does the lease named in ``without``, which is about to be given back.
+    do slices of theirs that have been given back, nor the lease named in ``without``, which is
+    about to be.
     """
     kept = {p.key: p for p in state.parkings.values() if p.owner == owner and p.key not in keys}
     total = Held()
     for place in state.instances.values():
-        lease = state.lease_of(place)
-        if lease is None or lease.owner != owner or lease.state not in HOLDING:
-            continue
-        if lease.lease_id not in kept and lease.lease_id != without:
+        if _owner(state, place, keys) == owner and place.lease_id not in {*kept, without}:
             total = total.plus(worth(state, place))
     for parking in kept.values():
         total = total.plus(_worth_kept(state, parking))
@@ -62,7 +62,7 @@ def held(
 
 
 def everybodys(state: State) -> dict[int, Held]:
-    """What each owner holds, apart from what is kept for him."""
+    """What each owner holds by leases, apart from what is kept for him."""
     found: dict[int, Held] = {}
     for place in state.instances.values():
         lease = state.lease_of(place)
@@ -70,6 +70,16 @@ def everybodys(state: State) -> dict[int, Held]:
             has = found.get(lease.owner, NOTHING_HELD)
             found[lease.owner] = has.plus(worth(state, place))
     return found
+
+
+def _owner(state: State, place: Place, keys: frozenset[str]) -> int | None:
+    """Whose an instance counts as."""
+    lease = state.lease_of(place)
+    if lease is None:
+        return place.left_by.owner if place.left_by is not None and place.suspects else None
+    still_used = place.signalled is not None and lease.lease_id not in keys
+    counts = lease.state in HOLDING or still_used
+    return lease.owner if counts else None
 
 
 def beside(state: State, lease: Lease) -> Held:

@@ -34,6 +34,13 @@ class PlaceState(str, Enum):
     UNRESOLVED = "unresolved"
 
 
+class Leaver(msgspec.Struct, frozen=True):
+    """Whose slice an instance was that is his no more and not yet anybody else's."""
+
+    owner: int
+    lease_id: str
+
+
 class Place(msgspec.Struct):
     """One instance: where it is, what NVML calls it, and whose it is.
 
@@ -41,7 +48,8 @@ class Place(msgspec.Struct):
     next driver call on it is due, ``asked`` whether an observation of its occupants is under way.
     ``was`` remembers, while unresolved, what the driver was at. ``busy`` marks an idle instance
     on which somebody was seen. ``adopted``: an administrator has it handed out though not ours.
-    ``pooled``: it is, or will be, ready for whoever asks first.
+    ``pooled``: it is, or will be, ready for whoever asks first. ``left_by`` is whose it was last,
+    until it is gone or handed back: who is still on it is there by him.
     """
 
     instance_id: str
@@ -64,6 +72,7 @@ class Place(msgspec.Struct):
     was: PlaceState | None = None
     pooled: bool = False
     adopted: bool = False
+    left_by: Leaver | None = None
 
     @property
     def apart(self) -> bool:

@@ -15,7 +15,7 @@ from jupyter_mig.core.actions import (
 from jupyter_mig.core.choices import Choice, Choices
 from jupyter_mig.core.leases import EndReason, Lease, LeaseState, Trigger
 from jupyter_mig.core.rules import Rules
-from jupyter_mig.core.state import Place, PlaceState, State
+from jupyter_mig.core.state import Leaver, Place, PlaceState, State
 
 
 class Turn:
@@ -84,7 +84,11 @@ class Turn:
 
     def let_go(self, place: Place) -> None:
         """The instance is empty and nobody's: keep it warm, destroy it, or hand it back."""
-        owner = self._owner(place)
+        lease = self.state.lease_of(place)
+        owner = lease.owner if lease else None
+        place.left_by = None
+        if lease is not None and place.ours:
+            place.left_by = Leaver(lease.owner, lease.lease_id)
         place.lease_id, place.signalled, place.suspects, place.failures = None, None, (), 0
         if not place.ours:
             self.become(place, PlaceState.IDLE)
@@ -133,7 +137,3 @@ class Turn:
         self.hand_back(place)
         if lease is not None:
             self.end(lease, Trigger.LOST, EndReason.LOST)
-
-    def _owner(self, place: Place) -> int | None:
-        lease = self.state.lease_of(place)
-        return lease.owner if lease else None

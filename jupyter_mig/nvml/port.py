@@ -130,10 +130,15 @@ class Warden(Protocol):
         NoPermission if it is in none of its own.
         """
 
+    def computing(self, gpu_uuid: str, identity: Identity) -> tuple[int, ...]:
+        """The pids NVML lists on the instance, whoever else has its nodes open."""
+
     def end(
         self, gpu_uuid: str, identity: Identity, pid: int, started_ticks: int, *, gently: bool
     ) -> None:
-        """End the process on the instance that has that pid and start time."""
+        """End the process on the instance that has that pid and start time. Raises NoPermission if
+        it does not compute there and is not of the instance's user.
+        """
 
 
 @runtime_checkable

@@ -14,17 +14,21 @@ import msgspec
 import pytest
 
 from jupyter_mig.broker import processes
-from jupyter_mig.broker.patrol import Patrol, Post
+from jupyter_mig.broker.patrol import Patrol, Post, posts
 from jupyter_mig.broker.processes import Process
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.witness import Nobody
 from jupyter_mig.core import events
 from jupyter_mig.core.geometry import Spec
 from jupyter_mig.core.leases import Lease, LeaseState
+from jupyter_mig.core.state import PlaceState
 from jupyter_mig.nvml import simulated
 from tests.broker.brokers import until
-from tests.broker.helper.test_helper import NODE, ONE_G, Root
+from tests.broker.helper.test_helper import NODE, ONE_G, Root, opener_of
 from tests.broker.households import Household, ask, changed_to, holder_of_pid, household
+from tests.core.nodes import A100
+from tests.core.story import Story
+from tests.core.world import UNKILLABLE, kernel
 
 ALICE, BOB, CAROL = 64301, 64302, 64303
 
@@ -44,10 +48,15 @@ class Watchman(Nobody):
 
     def __init__(self) -> None:
         self.told: list[Caught] = []
+        self.openers: list[Caught] = []
 
     def caught(self, lease_id: str, owner: int, intruder: Process) -> None:
         """Somebody."""
         self.told.append(Caught(lease_id, owner, intruder.pid))
+
+    def met(self, lease_id: str, owner: int, opener: Process) -> None:
+        """Somebody else."""
+        self.openers.append(Caught(lease_id, owner, opener.pid))
 
 
 @pytest.fixture
@@ -136,6 +145,64 @@ def test_where_slices_are_closed_he_is_ended(tmp_path: Path, watchman: Watchman)
                 assert bobs.wait(20) == -signal.SIGKILL
                 assert [each.pid for each in watchman.told] == [bobs.pid]
                 assert processes.find(child) is not None
+
+
+def test_who_was_sent_an_open_node_is_told_of_and_lives(tmp_path: Path, watchman: Watchman) -> None:
+    """Whoever has a slice can send it to another user's daemon. Once that computes it is ended."""
+    with simulated.installed(f"{NODE}&root={tmp_path / 'tree'}") as silicon:
+        root = Root(tmp_path)
+        with closing(root.driver), root.helped() as driver:
+            uuid = root.uuids[0]
+            made = driver.create(Spec(uuid, ONE_G, 0))
+            node = driver.described_nodes(uuid, made)[0][0]
+            with opener_of(root, node, BOB) as bobs:
+                post = Post("lease", ALICE, 0, uuid, made, (bobs.pid,))
+                patrol = Patrol(driver, watchman)
+                patrol.go(uuid, (post,))
+                patrol.go(uuid, (post,))
+                assert bobs.poll() is None
+                assert watchman.told == []
+                assert watchman.openers == [Caught("lease", ALICE, bobs.pid)]
+                with silicon.cuda_client(made.mig_uuid or "", bobs.pid):
+                    patrol.go(uuid, (post,))
+                    assert bobs.wait(20) == -signal.SIGKILL
+                assert watchman.told == [Caught("lease", ALICE, bobs.pid)]
+
+
+def test_whose_lease_is_over_is_ended_on_a_slice_that_does_not_empty(
+    tmp_path: Path, watchman: Watchman
+) -> None:
+    """Its nodes open for nobody else, whoever came first."""
+    with simulated.installed(f"{NODE}&root={tmp_path / 'tree'}") as silicon:
+        root = Root(tmp_path)
+        with closing(root.driver), root.helped() as driver, process_of(ALICE) as alices:
+            uuid = root.uuids[0]
+            made = driver.create(Spec(uuid, ONE_G, 0))
+            post = Post("lease", ALICE, 0, uuid, made, (alices.pid,))
+            with silicon.cuda_client(made.mig_uuid or "", alices.pid):
+                Patrol(driver, watchman).go(uuid, (post,))
+                assert alices.poll() is None, "it is hers still"
+                Patrol(driver, watchman).go(uuid, (post._replace(over=True),))
+                assert alices.wait(20) == -signal.SIGKILL
+
+
+def test_slices_that_do_not_empty_are_looked_at() -> None:
+    """While they are emptied, and when that was given up."""
+    story = Story(A100)
+    story.bound("a", "1g.5gb")
+    place = story.place("a")
+    story.occupy("a", UNKILLABLE)
+    story.dies(kernel(500))
+    story.release("a")
+    story.answer()
+    (post,) = posts(story.ledger.state, story.world.observed("GPU-0"))
+    assert (post.lease_id, post.owner, post.pids, post.over) == ("a", 1000, (UNKILLABLE,), False)
+    for _ in range(12):
+        story.settle()
+        story.wait(3)
+    assert place.state is PlaceState.CONDEMNED
+    (post,) = posts(story.ledger.state, story.world.observed("GPU-0"))
+    assert (post.lease_id, post.owner, post.pids, post.over) == ("a", 1000, (UNKILLABLE,), True)
 
 
 def test_nobody_is_ended_on_old_news(tmp_path: Path, watchman: Watchman) -> None:

@@ -10,9 +10,10 @@ from jupyter_mig.core.ledger import Ledger
 from jupyter_mig.core.policy import Limits
 from jupyter_mig.core.queries import estimate_seconds, place_in_line
 from jupyter_mig.core.rules import Rules
+from jupyter_mig.core.state import PlaceState
 from tests.core.nodes import A30, A100
 from tests.core.story import ALICE, BOB, Story, kinds, server
-from tests.core.world import kernel
+from tests.core.world import UNKILLABLE, kernel
 
 ONE = Limits("one slice", slices=1)
 HALF = Limits("half a GPU", share=0.5)
@@ -262,3 +263,44 @@ def test_room_kept_on_a_gpu_whose_table_is_gone() -> None:
     )
     story.happen(story.world.observed("GPU-0"))
     assert quotas.held(story.ledger.state, ALICE) == quotas.Held(1, 0.0)
+
+
+def test_a_slice_given_back_with_somebody_on_it_counts_until_it_is_empty() -> None:
+    """Seen by the first look: who leaves processes on his slices cannot hoard them so."""
+    story = Story(A100)
+    story.bound("a", "1g.5gb", limits=ONE)
+    story.occupy("a", 7)
+    story.dies(kernel(500))
+    story.release("a")
+    story.answer()
+    assert actions.Refuse("b", EndReason.OVER_QUOTA) in story.ask("b", "1g.5gb", limits=ONE)
+    story.granted("others", "1g.5gb", BOB, limits=ONE)
+    story.wait(4)
+    story.settle()
+    story.wait(4)
+    story.settle()
+    assert story.state("a") is LeaseState.RELEASED
+    story.granted("c", "1g.5gb", limits=ONE)
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_a_condemned_slice_counts_for_him_who_left_somebody_there(static: bool) -> None:
+    """Whoever it is. When they are gone it counts no more."""
+    there = [("1g.5gb", 0), ("1g.5gb", 1)]
+    story = Story(A100, static={0: there}) if static else Story(A100)
+    story.bound("a", "1g.5gb", limits=ONE)
+    place = story.place("a")
+    story.occupy("a", UNKILLABLE)
+    real = story.real("a")
+    story.dies(kernel(500))
+    story.release("a")
+    for _ in range(14):
+        story.settle()
+        story.wait(3)
+    assert (story.state("a"), place.state) == (LeaseState.RELEASED, PlaceState.CONDEMNED)
+    assert actions.Refuse("b", EndReason.OVER_QUOTA) in story.ask("b", "1g.5gb", limits=ONE)
+    real.occupants.clear()
+    story.wait(31)
+    story.settle()
+    assert place.left_by is None or place.instance_id not in story.ledger.state.instances
+    story.granted("c", "1g.5gb", limits=ONE)

@@ -80,6 +80,11 @@ class HelpedDriver:
         look = verbs.Look(self._place(gpu_uuid), identity.gi_id)
         return self._hands.ask(look, verbs.Occupied).pids
 
+    def computing(self, gpu_uuid: str, identity: Identity) -> tuple[int, ...]:
+        """The pids NVML lists on the instance, whoever else has its nodes open."""
+        look = verbs.Look(self._place(gpu_uuid), identity.gi_id)
+        return self._hands.ask(look, verbs.Occupied).computing
+
     def end(
         self, gpu_uuid: str, identity: Identity, pid: int, started_ticks: int, *, gently: bool
     ) -> None:

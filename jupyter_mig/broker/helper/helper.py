@@ -12,9 +12,10 @@ from jupyter_mig.broker import processes
 from jupyter_mig.broker.claimants.search import Claim
 from jupyter_mig.broker.helper import mode, verbs
 from jupyter_mig.broker.helper.filter.device_filter import DeviceFilter
-from jupyter_mig.broker.helper.nodes import InstanceNodes
+from jupyter_mig.broker.helper.nodes import InstanceNodes, listed
 from jupyter_mig.broker.helper.register import Register
 from jupyter_mig.broker.helper.whole import WholeGpus
+from jupyter_mig.broker.processes import Process
 from jupyter_mig.core.geometry import NO_GPU_INSTANCE, Gpu, Identity, Instance, Spec
 from jupyter_mig.nvml.port import HardwarePort, Removable
 
@@ -28,7 +29,7 @@ class Helper:
     """Cuts the GPUs of ``gpu_uuids``, in this order, and no others. For any number of threads.
     On those of ``turned_on`` it has MIG mode on from the start, and whenever it opens NVML again.
     ``claims`` looks who else manages some of them by now. ``whole`` are those of them that are
-    handed out whole.
+    handed out whole. ``isolates``: whether each instance opens for one user alone.
 
     Raises NotFound if one of them is not there.
     """
@@ -43,6 +44,7 @@ class Helper:
         *,
         claims: Callable[[], Collection[Claim]] = tuple,
         whole: WholeGpus | None = None,
+        isolates: bool = True,
     ) -> None:
         self._driver = driver
         self._register = register
@@ -51,6 +53,7 @@ class Helper:
         self._turned_on = turned_on
         self._claims = claims
         self._whole = whole or WholeGpus(driver, register)
+        self._isolates = isolates
         mode.turn_on(driver, turned_on)
         self._gpus()
         self._whole.begin()
@@ -75,8 +78,10 @@ class Helper:
             case verbs.Observe():
                 return verbs.Observed(self._instances(uuid))
             case verbs.Look():
-                pids = self._occupants(uuid, self._there(uuid, verb.gi_id))
-                return verbs.Occupied(pids)
+                identity = self._there(uuid, verb.gi_id)
+                computing = self._driver.occupants(uuid, identity)
+                pids = {*computing, *self._openers(uuid, identity)}
+                return verbs.Occupied(tuple(sorted(pids)), computing)
             case verbs.Secure():
                 self._whole.secure(self._require_whole(uuid))
                 return verbs.Done()
@@ -166,8 +171,21 @@ class Helper:
             )
         identity = self._find(uuid, gi_id)
         if identity is not None:
+            self._require_closed(uuid, identity)
             self._driver.destroy(uuid, identity)
         self._register.remove(uuid, gi_id)
+
+    def _require_closed(self, uuid: str, identity: Identity) -> None:
+        """The next instance may have this one's number: whoever has this one's nodes open would
+        have that one's.
+        """
+        openers = self._openers(uuid, identity) if self._isolates else ()
+        if openers:
+            raise errors.InUse(
+                f"Somebody has GPU instance {identity.gi_id} open",
+                situation=f"Processes with its device nodes open: {listed(frozenset(openers))}.",
+                next_step="End them.",
+            )
 
     def _own(self, uuid: str, gi_id: int) -> None:
         if self._there(uuid, gi_id).is_gpu:
@@ -199,7 +217,7 @@ class Helper:
         return identity
 
     def _nodes(self, uuid: str, gi_id: int) -> InstanceNodes:
-        return InstanceNodes(self._driver.described_nodes(uuid, self._there(uuid, gi_id)))
+        return self._nodes_of(uuid, self._there(uuid, gi_id))
 
     def _close_to_cgroups(self, uuid: str, gi_id: int) -> None:
         if self._filter is not None:
@@ -223,32 +241,52 @@ class Helper:
         # Found before it is looked for on the instance, and again when it is ended: so it is one
         # process all along.
         process = processes.find(verb.pid)
-        if verb.pid not in self._users(uuid, identity) and not _is_meant(verb.pid, identity):
-            raise errors.NotFound(
-                f"Process {verb.pid} is not on GPU instance {verb.gi_id}",
-                situation="NVML does not list it there, it has none of the nodes open (of a whole"
-                " GPU its user's may), and it was not started for it.",
-                code=6,
-            )
+        if verb.pid not in self._driver.occupants(uuid, identity):
+            self._require_prepared(verb.pid, uuid, identity)
+            self._require_users(process, uuid, identity)
         if process is not None and process.started_ticks == verb.started_ticks:
             processes.end(process, gently=verb.gently)
 
-    def _users(self, uuid: str, identity: Identity) -> frozenset[int]:
-        """Those that may be ended for being on an instance. Whoever asks NVML anything has all GPUs
-        open that open for him: the user of a whole GPU has other kernels, too, that do.
+    def _require_prepared(self, pid: int, uuid: str, identity: Identity) -> None:
+        """Raise unless a process that does not compute there may begin to at any moment. To have a
+        whole GPU open means nothing: whoever asks NVML anything has all that open for him.
         """
+        opens = not identity.is_gpu and pid in self._openers(uuid, identity)
+        if not opens and not _is_meant(pid, identity):
+            raise errors.NotFound(
+                f"Process {pid} is not on GPU instance {identity.gi_id}",
+                situation="NVML does not list it there, it has none of the nodes open (which counts"
+                " for nothing on a whole GPU), and it was not started for it.",
+                code=6,
+            )
+
+    def _require_users(self, process: Process | None, uuid: str, identity: Identity) -> None:
+        """Raise unless a process is of the user whose slice it is, if it is a single user's."""
+        if process is not None and self._isolates and not self._is_users(process, uuid, identity):
+            raise errors.NoPermission(
+                f"Process {process.pid} does not compute on GPU instance {identity.gi_id}",
+                situation="It is not of the user whose slice that is: it may have been sent an open"
+                " node without a say in it.",
+                code=4,
+            )
+
+    def _is_users(self, process: Process, uuid: str, identity: Identity) -> bool:
         if identity.is_gpu:
-            computing = self._driver.occupants(uuid, identity)
-            return self._whole.intruders(uuid) | frozenset(computing)
-        return frozenset(self._occupants(uuid, identity))
+            return self._whole.belongs_to(uuid, process.uid)
+        return self._nodes_of(uuid, identity).belong_to(process.uid)
+
+    def _openers(self, uuid: str, identity: Identity) -> frozenset[int]:
+        if identity.is_gpu:
+            return self._whole.openers(uuid)
+        return self._nodes_of(uuid, identity).openers()
+
+    def _nodes_of(self, uuid: str, identity: Identity) -> InstanceNodes:
+        return InstanceNodes(self._driver.described_nodes(uuid, identity))
 
     def _occupants(self, uuid: str, identity: Identity) -> tuple[int, ...]:
         """Who is on an instance: those NVML lists, and those that have its nodes open."""
-        if identity.is_gpu:
-            openers = self._whole.openers(uuid)
-        else:
-            openers = InstanceNodes(self._driver.described_nodes(uuid, identity)).openers()
-        return tuple(sorted({*self._driver.occupants(uuid, identity), *openers}))
+        listed_there = self._driver.occupants(uuid, identity)
+        return tuple(sorted({*listed_there, *self._openers(uuid, identity)}))
 
     def _instances(self, uuid: str) -> tuple[Instance, ...]:
         return tuple(

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
 import msgspec
 
 from jupyter_mig import errors
+from jupyter_mig.broker import processes
 from jupyter_mig.broker.helper.descriptors import open_devices
 
 FOR_OWNER = 0o400
@@ -43,6 +46,9 @@ class InstanceNodes(msgspec.Struct, frozen=True):
         # Looked through while they are closed to all: the user himself may try to open them all the
         # time, and is none of those who should not.
         self.close()
+        for node, _ in self.pairs:
+            if not node.exists():
+                raise unprotected(node, "it is missing")
         openers = self.openers()
         if openers:
             raise errors.InUse(
@@ -54,23 +60,38 @@ class InstanceNodes(msgspec.Struct, frozen=True):
             replace(node, uid, ROOT, FOR_OWNER)
 
     def close(self) -> None:
-        """Let nobody but root open them, the compute instance's first."""
+        """Let nobody but root open them, the compute instance's first. One that is missing opens
+        for nobody, and nobody else makes it once its capability file is fixed.
+        """
         for node, capability in reversed(self.pairs):
             _fix(capability)
-            replace(node, ROOT, ROOT, FOR_NOBODY)
+            if node.exists():
+                replace(node, ROOT, ROOT, FOR_NOBODY)
 
     def devices(self) -> frozenset[int]:
-        """Their device numbers."""
-        return frozenset(node.stat().st_rdev for node, _ in self.pairs)
+        """Their device numbers; without those of nodes that are missing."""
+        return frozenset(found.st_rdev for found in self._found())
 
     def belong_to(self, uid: int) -> bool:
         """Whether they were given to that user."""
-        return all(node.stat().st_uid == uid for node, _ in self.pairs)
+        owners = [found.st_uid for found in self._found()]
+        return bool(owners) and set(owners) == {uid}
 
     def openers(self) -> frozenset[int]:
-        """The processes that have one open, by whatever path."""
+        """The processes that have one open, by whatever path. Root's monitors may have every slice
+        open: they do not count.
+        """
         numbers = self.devices()
-        return frozenset(pid for pid, device in open_devices() if device in numbers)
+        pids = frozenset(pid for pid, device in open_devices() if device in numbers)
+        found = map(processes.find, pids)
+        return frozenset(
+            one.pid for one in found if one is not None and not processes.is_roots(one)
+        )
+
+    def _found(self) -> Iterator[os.stat_result]:
+        for node, _ in self.pairs:
+            with suppress(FileNotFoundError):
+                yield node.stat()
 
 
 def _fix(capability: Path) -> None:

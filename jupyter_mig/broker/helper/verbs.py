@@ -99,7 +99,11 @@ class Admit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
 
 
 class Kill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
-    """End a process that is on the instance, the hard way or (``gently``) by asking it to."""
+    """End a process that is on the instance, the hard way or (``gently``) by asking it to.
+
+    Where instances are given to one user each: one that computes there, or that is that user's.
+    Anybody can be sent an open node without a say in it.
+    """
 
     gpu: Number
     gi_id: Number
@@ -130,9 +134,10 @@ class Observed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True
 
 
 class Occupied(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
-    """The pids on it."""
+    """The pids on it, and which of them compute there: others just have its nodes open."""
 
     pids: tuple[int, ...]
+    computing: tuple[int, ...] = ()
 
 
 class Claimed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):

@@ -174,18 +174,16 @@ class WholeGpus:
             node.put(ROOT)
             node.require_fixed()
 
+    def belongs_to(self, gpu_uuid: str, uid: int) -> bool:
+        """Whether it was given to that user."""
+        return self._register.closed.get(gpu_uuid) == uid
+
     def openers(self, gpu_uuid: str) -> frozenset[int]:
         """The processes that have it open; none are looked for where it is closed to nobody, as
         then every monitor of every user may.
         """
         node = self._node(gpu_uuid)
         return frozenset() if node is None else node.openers()
-
-    def intruders(self, gpu_uuid: str) -> frozenset[int]:
-        """Those of them that are not of the user whose it is."""
-        owner = self._register.closed.get(gpu_uuid)
-        found = (processes.find(pid) for pid in self.openers(gpu_uuid))
-        return frozenset(one.pid for one in found if one is not None and one.uid != owner)
 
     def _reopen(self, gpu_uuid: str) -> None:
         """It is handed out whole, or closed, no more: who uses slices of it needs its node."""

@@ -119,6 +119,7 @@ class SystemBroker(msgspec.Struct, frozen=True):
                 turned_on,
                 claims=partial(self._claims_now, driver),
                 whole=WholeGpus(driver, register, tuple(own.whole_gpus), keeper),
+                isolates=own.isolation,
             )
             line.serve(end, helper)
         finally:

@@ -28,7 +28,7 @@ from jupyter_mig.nvml.driver import Driver
 
 NODE = "2xA100-SXM4-40GB?time_scale=0"
 ONE_G = 19
-ALICE = 64203
+ALICE, BOB = 64203, 64204
 
 
 class Root:
@@ -40,16 +40,17 @@ class Root:
         self.driver = Driver(f"simulated:{NODE}", simulated=True, access=self.access)
         self.uuids = tuple(gpu.uuid for gpu in self.driver.gpus())
 
-    def helper(self, *uuids: str) -> Helper:
+    def helper(self, *uuids: str, isolates: bool = True) -> Helper:
         """A helper for these GPUs; for the first if none is named."""
         register = Register(self.directory / "made.json")
-        return Helper(self.driver, uuids or self.uuids[:1], register)
+        return Helper(self.driver, uuids or self.uuids[:1], register, isolates=isolates)
 
     @contextmanager
-    def helped(self, *uuids: str) -> Iterator[HelpedDriver]:
+    def helped(self, *uuids: str, isolates: bool = True) -> Iterator[HelpedDriver]:
         """The driver of a broker that has such a helper."""
         ours, theirs = line.make()
-        thread = Thread(target=line.serve, args=(theirs, self.helper(*uuids)))
+        helper = self.helper(*uuids, isolates=isolates)
+        thread = Thread(target=line.serve, args=(theirs, helper))
         thread.start()
         own = Driver(f"simulated:{NODE}", simulated=True, access=self.access)
         with closing(HelpedDriver(own, Hands(ours))) as driver:
@@ -171,14 +172,9 @@ def test_the_nodes_of_an_instance_are_given_and_taken(root: Root) -> None:
 def test_who_has_a_node_open_is_seen_and_can_be_ended(root: Root) -> None:
     """Also by a descriptor from before, which no change of the node takes away."""
     uuid = root.uuids[0]
-    with root.helped() as driver:
+    with root.helped(isolates=False) as driver:
         made = driver.create(Spec(uuid, ONE_G, 0))
-        root.make_devices()
-        (node, _), *_ = driver.described_nodes(uuid, made)
-        node.unlink()
-        os.mknod(node, stat.S_IFCHR | 0o444, os.makedev(1, 8))
-        with node.open() as opened, subprocess.Popen(["sleep", "60"], stdin=opened) as stashed:
-            opened.close()
+        with opener_of(root, driver.described_nodes(uuid, made)[0][0], ALICE) as stashed:
             assert driver.occupants(uuid, made) == (stashed.pid,)
             (seen,) = driver.instances(uuid)
             assert seen.occupants == (stashed.pid,)
@@ -191,6 +187,55 @@ def test_who_has_a_node_open_is_seen_and_can_be_ended(root: Root) -> None:
             driver.end(uuid, made, process.pid, process.started_ticks, gently=True)
             assert stashed.wait(10) == -signal.SIGTERM
         assert driver.occupants(uuid, made) == ()
+
+
+@contextmanager
+def opener_of(root: Root, node: Path, uid: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of that user's with a slice's node open, however it got there."""
+    root.make_devices()
+    owner = node.stat().st_uid
+    node.unlink()
+    os.mknod(node, stat.S_IFCHR | 0o444, os.makedev(1, 8))
+    os.chown(node, owner, 0)
+    with (
+        node.open() as opened,
+        subprocess.Popen(["sleep", "60"], stdin=opened, user=uid) as process,
+    ):
+        opened.close()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root makes device nodes")
+@pytest.mark.parametrize("uid", [ALICE, BOB])
+def test_who_just_has_a_node_open_is_ended_only_if_the_slice_is_his(root: Root, uid: int) -> None:
+    """Another may have been sent it without a say in it. Neither keeps it over its end: there is no
+    other instance in its place.
+    """
+    uuid = root.uuids[0]
+    with root.helped() as driver:
+        made = driver.create(Spec(uuid, ONE_G, 0))
+        root.make_devices()
+        driver.protect(uuid, made, ALICE)
+        with opener_of(root, driver.described_nodes(uuid, made)[0][0], uid) as opener:
+            process = processes.find(opener.pid)
+            assert process is not None
+            assert (driver.occupants(uuid, made), driver.computing(uuid, made)) == (
+                (opener.pid,),
+                (),
+            )
+            with pytest.raises(errors.InUse, match="open"):
+                driver.destroy(uuid, made)
+            if uid == ALICE:
+                driver.end(uuid, made, process.pid, process.started_ticks, gently=False)
+                assert opener.wait(60) == -signal.SIGKILL
+            else:
+                with pytest.raises(errors.NoPermission, match="does not compute"):
+                    driver.end(uuid, made, process.pid, process.started_ticks, gently=False)
+                assert opener.poll() is None
+        driver.destroy(uuid, made)
 
 
 def test_it_ends_nobody_who_is_not_on_the_instance(root: Root) -> None:

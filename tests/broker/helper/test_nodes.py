@@ -6,6 +6,8 @@ import errno
 import os
 import stat
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +98,65 @@ def test_a_hard_link_made_before_does_not_reach_the_new_node(
 def test_an_open_descriptor_keeps_the_slice_from_being_handed_over(nodes: InstanceNodes) -> None:
     """Whatever path it was opened by; the pid is named and the nodes are closed to all."""
     instance, compute = nodes.pairs[0][0], nodes.pairs[1][0]
-    with instance.open("rb"), pytest.raises(errors.InUse) as refused:
+    with _opener(instance, "setpriv", f"--reuid={BOB}", "--clear-groups") as pid:
+        with pytest.raises(errors.InUse) as refused:
+            nodes.give_to(ALICE)
+        assert str(pid) in refused.value.situation
+        assert (opening(instance, ALICE), opening(compute, ALICE)) == (CLOSED, CLOSED)
+
+
+@contextmanager
+def _opener(node: Path, *started_by: str) -> Iterator[int]:
+    """A process that has the node open, started so."""
+    command = [*started_by, "sh", "-c", "echo here; exec sleep 60"]
+    with node.open("rb") as opened:
+        process = subprocess.Popen(command, stdin=opened, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"here\n"
+        yield process.pid
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+
+
+def test_roots_monitors_keep_no_slice_from_anybody(nodes: InstanceNodes) -> None:
+    """DCGM's has them all open."""
+    with _opener(nodes.pairs[0][0], "env"):
+        assert nodes.openers() == frozenset()
         nodes.give_to(ALICE)
-    assert str(os.getpid()) in refused.value.situation
-    assert (opening(instance, ALICE), opening(compute, ALICE)) == (CLOSED, CLOSED)
+
+
+@pytest.mark.parametrize(
+    "started_by",
+    [
+        ("setpriv", f"--ruid={ALICE}"),
+        ("unshare", "--pid", "--fork", "--kill-child"),
+    ],
+    ids=["by a setuid program", "in a container"],
+)
+def test_who_is_root_in_part_is_no_monitor_of_roots(
+    nodes: InstanceNodes, started_by: tuple[str, ...]
+) -> None:
+    """Users can start the one, and be the other."""
+    with _opener(nodes.pairs[0][0], *started_by), pytest.raises(errors.InUse):
+        nodes.give_to(ALICE)
+
+
+def test_a_node_that_is_missing_is_given_to_nobody_and_keeps_nobody(nodes: InstanceNodes) -> None:
+    """Somebody has removed it. The other is closed, and looked at, as ever."""
+    (instance, _), (compute, _) = nodes.pairs
+    nodes.give_to(ALICE)
+    compute.unlink()
+    assert nodes.belong_to(ALICE)
+    assert nodes.devices() == {OPENS}
+    assert nodes.openers() == frozenset()
+    nodes.close()
+    assert opening(instance, ALICE) == CLOSED
+    with pytest.raises(errors.NoPermission, match="cannot be closed") as refused:
+        nodes.give_to(ALICE)
+    assert "missing" in refused.value.situation
+    assert opening(instance, ALICE) == CLOSED
 
 
 def test_who_tries_all_the_time_does_not_spoil_what_he_is_given(nodes: InstanceNodes) -> None:

@@ -16,14 +16,17 @@ import pytest
 from jupyter_mig.core.geometry import Spec
 from jupyter_mig.nvml.driver import open_driver
 from tests.broker.asking import say
+from tests.broker.opening import CLOSED, NOTHING_BEHIND, opening
 from tests.broker.system.shared_node import (
     ALICE,
     BOB,
+    PATIENCE_SECONDS,
     SERVICE,
     SharedNode,
     lacking,
     shared_node,
 )
+from tests.broker.system.test_system_broker import _nodes
 
 ROOT = 0
 PIPE = subprocess.PIPE
@@ -219,6 +222,19 @@ def test_an_adopted_orphan_is_handed_out_and_stays(orphaned: SharedNode) -> None
     (lease,) = _admin(orphaned, "leases")
     assert lease["mig_uuid"] == orphan["mig_uuid"]
     _ended(bobs)
+
+
+def test_a_slice_that_stays_opens_no_more_for_whose_it_was(orphaned: SharedNode) -> None:
+    """Though it is nobody else's yet."""
+    (orphan,) = _admin(orphaned, "orphans")
+    _admin(orphaned, "adopt", orphan["instance_id"])
+    alices = _held(orphaned, ALICE, "7g.40gb")
+    theirs = [path for path, owner in _nodes(orphaned).items() if owner == ALICE]
+    assert {opening(path, ALICE) for path in theirs} == {NOTHING_BEHIND}
+    _ended(alices)
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while {opening(path, ALICE) for path in theirs} != {CLOSED}:
+        assert time.monotonic() < give_up_at, orphaned.said()
 
 
 def test_intervals_as_a_table_and_as_csv(node: SharedNode) -> None:

@@ -49,8 +49,10 @@ for line in sys.stdin:
 class Stash:
     """A process of Bob's that has a slice's open node in a socket of its own, unseen."""
 
+    program = _STASH
+
     def __init__(self, node: Path) -> None:
-        command = [str(interpreter()), "-c", _STASH, str(node)]
+        command = [str(interpreter()), "-c", self.program, str(node)]
         self.process = subprocess.Popen(
             command,
             user=BOB,
@@ -71,6 +73,26 @@ class Stash:
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
         return self.process.stdout.readline()
+
+
+_ELDER = """
+import glob, os, sys
+print("stashed", flush=True)
+held = []
+for line in sys.stdin:
+    for path in glob.glob(sys.argv[1] + "/nvidia-cap*"):
+        try:
+            held.append(os.open(path, os.O_RDONLY))
+        except OSError:
+            pass
+    print(len(held), flush=True)
+"""
+
+
+class Elder(Stash):
+    """One that is older than the slices whose nodes it opens, when told to."""
+
+    program = _ELDER
 
 
 def _openable(node: SharedNode) -> Path:
@@ -102,24 +124,23 @@ def _somebody_waits(node: SharedNode) -> Iterator[None]:
 def _told(node: SharedNode) -> str:
     """What the log says of him, once it does."""
     give_up_at = time.monotonic() + PATIENCE_SECONDS
-    while not (found := re.search(r"Intruder (.*)\n", node.said())):
+    while not (found := re.search(r"(?:Intruder|Opener) (.*)\n", node.said())):
         assert time.monotonic() < give_up_at, node.said()
         time.sleep(0.02)
     return found[1]
 
 
-def _intruders(node: SharedNode) -> list[dict[str, Any]]:
+def _met(node: SharedNode, what: str = "opener") -> list[dict[str, Any]]:
     done = node.asked(0, "admin", "audit", "--json")
     assert done.returncode == 0, done.stderr
-    return [each for each in json.loads(done.stdout) if each["what"] == "intruder"]
+    return [each for each in json.loads(done.stdout) if each["what"] == what]
 
 
 @pytest.mark.parametrize("isolation", [True, False])
-def test_who_comes_back_to_a_slice_is_told_of_and_ended_where_slices_are_closed(
-    isolation: bool,
-) -> None:
+def test_who_comes_back_to_a_slice_is_told_of(isolation: bool) -> None:
     """He opened it while it was his, and hid it where nobody sees it; the next who has it keeps her
-    slice, and root's log and audit name him.
+    slice, and root's log and audit name him. Where slices are closed his process may have been sent
+    it: it is an intruder, and ended, only when it computes.
     """
     with shared_node(isolation=isolation) as node:
         node.start()
@@ -135,12 +156,57 @@ def test_who_comes_back_to_a_slice_is_told_of_and_ended_where_slices_are_closed(
         pid = stash.process.pid
         whose = f"lease={lease['lease_id']} uid_of_lease={ALICE} mig_uuid="
         assert told.startswith(f"pid={pid} uid={BOB} {whose}"), told
-        (entry,) = _intruders(node)
-        assert (entry["uid"], entry["by_uid"], entry["lease"]) == (ALICE, BOB, lease["lease_id"])
-        if isolation:
-            assert stash.process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
-        else:
-            assert stash.says("well?") == "here\n"
+        (entry,) = _met(node, "opener" if isolation else "intruder")
+        assert (entry["uid"], entry["lease"]) == (ALICE, lease["lease_id"])
+        assert entry["by_uid"] == (None if isolation else BOB)
+        assert stash.says("well?") == "here\n"
         assert [each["state"] for each in _leases(node, ALICE)] == ["bound"]
         stash.process.communicate(timeout=PATIENCE_SECONDS)
         _ended(alices)
+
+
+def test_an_older_process_of_its_users_does_not_keep_a_slice() -> None:
+    """It is ended with the lease, as only he could open the slice, and the slice is free."""
+    with shared_node() as node:
+        node.start()
+        elder = Elder(node.tree / "dev" / "nvidia-caps")
+        bobs = _held(node, BOB)
+        _openable(node)
+        assert int(elder.says("open")) > 0
+        _ended(bobs)
+        assert elder.process.wait(PATIENCE_SECONDS) in (-signal.SIGTERM, -signal.SIGKILL)
+        elder.process.communicate(timeout=PATIENCE_SECONDS)
+        _ended(_held(node, ALICE, "7g.40gb"))
+
+
+def test_who_hands_his_slices_on_pays_with_his_quota() -> None:
+    """To a process of another user's, which lives. The slice is his until that has closed it, so
+    there is no second one; others have what is left.
+    """
+    with shared_node(policy=[{"who": ["*"], "slices": 1}]) as node:
+        node.start()
+        alices = _held(node, ALICE)
+        elder = _sent_on(node)
+        _ended(alices)
+        _until_told(node, "SignalOccupants|TERM to")
+        refused = node.asked(ALICE, "run", "--size", "1g.5gb", "--patience", "0", "--", "true")
+        assert refused.returncode != 0
+        assert b"as much as you may have" in refused.stderr, refused.stderr
+        _ended(_held(node, CAROL))
+        assert elder.poll() is None
+        elder.kill()
+        elder.communicate(timeout=PATIENCE_SECONDS)
+        _ended(_held(node, ALICE))
+
+
+def _sent_on(node: SharedNode) -> subprocess.Popen[bytes]:
+    """A process of Bob's that was given the slice's open node."""
+    with _openable(node).open("rb") as opened:
+        return subprocess.Popen(["sleep", "600"], stdin=opened, user=BOB, group=BOB)
+
+
+def _until_told(node: SharedNode, pattern: str) -> None:
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while not re.search(pattern, node.said()):
+        assert time.monotonic() < give_up_at, node.said()
+        time.sleep(0.02)
