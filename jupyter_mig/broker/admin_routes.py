@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 Rules: TypeAlias = list[tuple[str, type[Route], dict[str, Any]]]
 
 _UNTOUCHED = (PlaceState.OUTSIDE, PlaceState.IDLE)
+_GOING = (PlaceState.DESTROYING, PlaceState.CONDEMNED)
 
 
 class Since(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -270,11 +271,17 @@ class DestroyRoute(_OrphanRoute):
     """``/v1/admin/orphans/{id}/destroy``."""
 
     async def post(self, instance_id: str) -> None:
-        """Destroy it, as soon as nobody is on it."""
-        place = self.orphan(instance_id)
+        """Destroy it, as soon as nobody is on it. One that we are destroying in vain already is
+        the helper's to destroy from now on, whatever it has forgotten.
+        """
+        place = self._stuck(instance_id) or self.orphan(instance_id)
         if isinstance(self.driver, Registrar) and place.identity is not None:
             await asyncio.to_thread(self.driver.own, place.spec.gpu_uuid, place.identity)
         await self.deal_with(place, events.OrphanCondemned(instance_id), "destroyed")
+
+    def _stuck(self, instance_id: str) -> Place | None:
+        place = self.service.state.instances.get(instance_id)
+        return place if place is not None and place.state in _GOING and place.failures else None
 
 
 class AuditRoute(_AdminRoute):

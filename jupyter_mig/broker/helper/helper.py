@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 import msgspec
 
@@ -156,9 +157,16 @@ class Helper:
         return self._uuids[gpu]
 
     def _create(self, uuid: str, profile_id: int, start: int) -> verbs.Created:
-        identity = self._driver.create(Spec(uuid, profile_id, start))
+        spec = Spec(uuid, profile_id, start)
+        self._register.begin(spec)
         try:
-            self._register.add(uuid, identity.gi_id)
+            identity = self._driver.create(spec)
+        except errors.JupyterMigError:
+            with suppress(errors.UnwritableLog):  # what went wrong first is told
+                self._register.settle(spec)
+            raise
+        try:
+            self._register.settle(spec, identity.gi_id)
         except errors.UnwritableLog:
             self._driver.destroy(uuid, identity)
             raise
@@ -166,9 +174,7 @@ class Helper:
 
     def _destroy(self, uuid: str, gi_id: int) -> None:
         if not self._register.holds(uuid, gi_id):
-            raise errors.NoPermission(
-                f"GPU instance {gi_id} was not made by us", situation=f"It is on {uuid}.", code=4
-            )
+            self._own_what_was_begun(uuid, gi_id)
         identity = self._find(uuid, gi_id)
         if identity is not None:
             self._require_closed(uuid, identity)
@@ -186,6 +192,18 @@ class Helper:
                 situation=f"Processes with its device nodes open: {listed(frozenset(openers))}.",
                 next_step="End them.",
             )
+
+    def _own_what_was_begun(self, uuid: str, gi_id: int) -> None:
+        """It is ours if the helper before us was making one at its place when it was killed."""
+        for each in self._driver.instances(uuid):
+            if each.identity.gi_id == gi_id and each.spec in self._register.begun:
+                return self._register.settle(each.spec, gi_id)
+        raise errors.NoPermission(
+            f"GPU instance {gi_id} was not made by us",
+            situation=f"It is on {uuid}.",
+            next_step="jupyter mig admin destroy has it destroyed all the same.",
+            code=4,
+        )
 
     def _own(self, uuid: str, gi_id: int) -> None:
         if self._there(uuid, gi_id).is_gpu:

@@ -14,12 +14,14 @@ import msgspec
 
 from jupyter_mig import errors
 from jupyter_mig.broker.processes import boot_id
+from jupyter_mig.core.geometry import Spec
 
 
 class _Kept(msgspec.Struct, frozen=True):
     boot_id: str
     made: tuple[tuple[str, int], ...] = ()
     closed: dict[str, int] = {}
+    begun: frozenset[Spec] = frozenset()
 
 
 class Register:
@@ -35,6 +37,7 @@ class Register:
         kept = self._read()
         self._made = frozenset(kept.made)
         self._closed = kept.closed
+        self._begun = kept.begun
         self._lock = Lock()
 
     @property
@@ -47,30 +50,46 @@ class Register:
         """The users whose closed GPUs are, by GPU UUID; root where it is nobody's."""
         return MappingProxyType(self._closed)
 
+    @property
+    def begun(self) -> frozenset[Spec]:
+        """What we were about to make, and may have made."""
+        return self._begun
+
     def holds(self, gpu_uuid: str, gi_id: int) -> bool:
         """Whether we made it."""
         return (gpu_uuid, gi_id) in self._made
 
-    def add(self, gpu_uuid: str, gi_id: int) -> None:
-        """We have made it."""
+    def begin(self, spec: Spec) -> None:
+        """We are about to make one there: whoever comes after us knows, should we end meanwhile."""
         with self._lock:
-            self._keep(self._made | {(gpu_uuid, gi_id)}, self._closed)
+            self._keep(self._made, self._closed, self._begun | {spec})
+
+    def settle(self, spec: Spec, *gi_ids: int) -> None:
+        """What has become of it: that instance, or none."""
+        made = {(spec.gpu_uuid, gi_id) for gi_id in gi_ids}
+        with self._lock:
+            self._keep(self._made | made, self._closed, self._begun - {spec})
+
+    def add(self, gpu_uuid: str, gi_id: int) -> None:
+        """We are to take it for one that we have made."""
+        with self._lock:
+            self._keep(self._made | {(gpu_uuid, gi_id)}, self._closed, self._begun)
 
     def remove(self, gpu_uuid: str, gi_id: int) -> None:
         """It is gone."""
         with self._lock:
-            self._keep(self._made - {(gpu_uuid, gi_id)}, self._closed)
+            self._keep(self._made - {(gpu_uuid, gi_id)}, self._closed, self._begun)
 
     def close(self, gpu_uuid: str, uid: int) -> None:
         """The GPU is that user's alone."""
         with self._lock:
-            self._keep(self._made, {**self._closed, gpu_uuid: uid})
+            self._keep(self._made, {**self._closed, gpu_uuid: uid}, self._begun)
 
     def reopen(self, gpu_uuid: str) -> None:
         """It is everybody's."""
         with self._lock:
             others = {uuid: uid for uuid, uid in self._closed.items() if uuid != gpu_uuid}
-            self._keep(self._made, others)
+            self._keep(self._made, others, self._begun)
 
     def _read(self) -> _Kept:
         try:
@@ -85,17 +104,19 @@ class Register:
             ) from error
         return kept if kept.boot_id == boot_id() else _Kept(boot_id())
 
-    def _keep(self, made: frozenset[tuple[str, int]], closed: dict[str, int]) -> None:
+    def _keep(
+        self, made: frozenset[tuple[str, int]], closed: dict[str, int], begun: frozenset[Spec]
+    ) -> None:
         """Let that be all, on file first."""
         try:
-            self._write(_Kept(boot_id(), tuple(sorted(made)), closed))
+            self._write(_Kept(boot_id(), tuple(sorted(made)), closed, begun))
         except OSError as error:
             raise errors.UnwritableLog(
                 "The register of instances cannot be written",
                 situation=f"{self._file}: {error.strerror}.",
                 next_step="Make room there: nothing is made that would be forgotten.",
             ) from error
-        self._made, self._closed = made, closed
+        self._made, self._closed, self._begun = made, closed, begun
 
     def _write(self, kept: _Kept) -> None:
         fresh = self._file.with_name(f"{self._file.name}.new")

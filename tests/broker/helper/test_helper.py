@@ -21,7 +21,7 @@ from jupyter_mig.broker.helper.driver import HelpedDriver
 from jupyter_mig.broker.helper.hands import Hands
 from jupyter_mig.broker.helper.helper import Helper
 from jupyter_mig.broker.helper.register import Register
-from jupyter_mig.core.geometry import Spec
+from jupyter_mig.core.geometry import Identity, Spec
 from jupyter_mig.nvml import simulated
 from jupyter_mig.nvml.access import AccessNodes
 from jupyter_mig.nvml.driver import Driver
@@ -133,6 +133,42 @@ def test_a_new_helper_knows_what_the_one_before_has_made(root: Root) -> None:
     with root.helped() as driver:
         driver.destroy(uuid, made)
     assert root.driver.instances(uuid) == ()
+
+
+class _Dying(Driver):
+    """One in which a power switch is hit: what is made is made, and nobody learns of it."""
+
+    def create(self, spec: Spec) -> Identity:
+        super().create(spec)
+        raise KeyboardInterrupt
+
+
+def test_what_was_made_when_the_helper_died_is_the_next_ones(root: Root) -> None:
+    """Its place was on file before the driver was asked; others' instances are not meant."""
+    uuid = root.uuids[0]
+    others = root.driver.create(Spec(uuid, ONE_G, 5))
+    register = Register(root.directory / "made.json")
+    dying = _Dying(f"simulated:{NODE}", simulated=True, access=root.access)
+    with closing(dying), pytest.raises(KeyboardInterrupt):
+        Helper(dying, (uuid,), register).do(verbs.Create(0, ONE_G, 6))
+    (made,) = [each for each in root.driver.instances(uuid) if each.identity != others]
+    with root.helped() as driver:
+        with pytest.raises(errors.NoPermission):
+            driver.destroy(uuid, others)
+        driver.destroy(uuid, made.identity)
+    assert [each.identity for each in root.driver.instances(uuid)] == [others]
+    assert Register(root.directory / "made.json").begun == frozenset()
+
+
+def test_what_could_not_be_made_is_not_begun(root: Root) -> None:
+    """Somebody else's instance in that place does not become ours by it."""
+    uuid = root.uuids[0]
+    others = root.driver.create(Spec(uuid, ONE_G, 0))
+    with root.helped() as driver:
+        with pytest.raises(errors.InsufficientResources):
+            driver.create(Spec(uuid, ONE_G, 0))
+        with pytest.raises(errors.NoPermission):
+            driver.destroy(uuid, others)
 
 
 def test_a_register_that_cannot_be_read_is_no_empty_one(root: Root) -> None:

@@ -211,6 +211,32 @@ def test_an_orphan_is_destroyed_at_a_word(orphaned: SharedNode) -> None:
     assert [each["mig_uuid"] for each in entries] == [orphan["mig_uuid"]]
 
 
+def test_what_the_helper_has_forgotten_goes_at_a_word(node: SharedNode) -> None:
+    """Its register was lost: it refuses what the broker asks, and would until the next boot."""
+    alices = _held(node, ALICE)
+    node.stop()
+    (node.directory / "helper" / "made.json").unlink()
+    node.start()
+    _ended(alices)
+    (stuck,) = _refused_to_go(node)
+    _admin(node, "destroy", stuck, "--reason", "forgotten")
+    served = node.asked(BOB, "run", "--size", "7g.40gb", "--patience", "60", "--", "true")
+    assert served.returncode == 0, served.stderr
+    assert [each["what"] for each in _admin(node, "audit") if each["by_uid"] == ROOT] == [
+        "destroyed"
+    ]
+
+
+def _refused_to_go(node: SharedNode) -> list[str]:
+    """The instances, once the helper has refused to destroy one, and the broker asked again."""
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while node.said().count("not made by us") < 2:
+        assert time.monotonic() < give_up_at, node.said()
+        time.sleep(0.05)
+    (gpu,) = say(node.socket, "GET", "/v1/node")[1]["gpus"]
+    return [each["instance_id"] for each in gpu["instances"]]
+
+
 def test_an_adopted_orphan_is_handed_out_and_stays(orphaned: SharedNode) -> None:
     """Also by the next broker."""
     (orphan,) = _admin(orphaned, "orphans")
