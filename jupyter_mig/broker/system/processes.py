@@ -35,7 +35,7 @@ from jupyter_mig.broker.helper.whole import Keeper, WholeGpus
 from jupyter_mig.broker.premises import Premises
 from jupyter_mig.broker.routes import Everybody
 from jupyter_mig.broker.running import Broker
-from jupyter_mig.broker.system import cgroups, lines, remotely
+from jupyter_mig.broker.system import cgroups, directories, lines, remotely
 from jupyter_mig.broker.system.configuration import MIGBroker
 from jupyter_mig.broker.system.keeper import keeper_of
 from jupyter_mig.broker.system.service_manager import ServiceManager
@@ -44,9 +44,6 @@ from jupyter_mig.nvml.port import HardwarePort
 from jupyter_mig.wire import meeting
 
 log = logging.getLogger(__name__)
-
-REGISTER = "made.json"
-"""The helper's memory, in its directory."""
 
 PATIENCE_SECONDS = 20
 """How long a broker may take to end."""
@@ -71,7 +68,9 @@ class SystemBroker(msgspec.Struct, frozen=True):
     def _be_helper_of_a_broker(self, manager: ServiceManager) -> int:
         user = _user(self.configuration.user)
         keeper = keeper_of(self.configuration, user)
-        self._make_directories(user, manager)
+        listens = not manager.listens_at(Path(self.configuration.socket))
+        for each in directories.needed(self.configuration, user, listens=listens):
+            each.make()
         ours, theirs = line.make()
         child = os.fork()
         if child == 0:
@@ -91,15 +90,6 @@ class SystemBroker(msgspec.Struct, frozen=True):
             signal.alarm(0)
         return status if status >= 0 else 128 - status
 
-    def _make_directories(self, user: pwd.struct_passwd, manager: ServiceManager) -> None:
-        own = self.configuration
-        _make(Path(own.helper_directory), 0o700, 0, 0)
-        _make(Path(own.state_directory), 0o700, user.pw_uid, user.pw_gid)
-        # Where a manager listens the directory stays its: systemd gives all of what is in it to
-        # root, the socket too, if it was given away.
-        if not manager.listens_at(Path(own.socket)):
-            _make(Path(own.socket).parent, 0o755, user.pw_uid, user.pw_gid)
-
     def _help(self, end: socket.socket, user: pwd.struct_passwd, keeper: Keeper | None) -> None:
         """Be the helper until the broker is gone."""
         # What a simulated node keeps on file is shared with the broker through its group.
@@ -108,7 +98,7 @@ class SystemBroker(msgspec.Struct, frozen=True):
         own = self.configuration
         driver = self._open_driver()
         try:
-            register = Register(Path(own.helper_directory) / REGISTER)
+            register = Register(Path(own.helper_directory) / directories.REGISTER)
             filter_ = cgroups.filter_of(own, driver)
             turned_on = self._to_be_turned_on(driver)
             helper = Helper(
@@ -247,19 +237,3 @@ def _become(user: pwd.struct_passwd) -> None:
     os.setgroups([])
     os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
     os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
-
-
-def _make(directory: Path, mode: int, uid: int, gid: int) -> None:
-    """Have a directory with that owner. A link in its place is refused: it could lead anywhere."""
-    if directory.is_symlink():
-        raise errors.BadPlace(f"{directory} is a link.", next_step="Remove it.")
-    directory.mkdir(mode=mode, parents=True, exist_ok=True)
-    # What was looked at is what is given away, whoever may put a link there meanwhile.
-    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        if os.fstat(opened).st_uid not in (0, uid):
-            raise errors.BadPlace(f"{directory} belongs to somebody else.")
-        os.fchown(opened, uid, gid)
-        os.fchmod(opened, mode)
-    finally:
-        os.close(opened)

@@ -12,7 +12,7 @@ from jupyter_mig.broker import processes
 from jupyter_mig.broker.helper.descriptors import open_devices
 from jupyter_mig.broker.helper.register import Register
 from jupyter_mig.broker.system.configuration import MIGBroker
-from jupyter_mig.broker.system.processes import REGISTER
+from jupyter_mig.broker.system.directories import REGISTER
 from jupyter_mig.cli.doctor.boundary import Attempt
 from jupyter_mig.cli.doctor.finding import Finding, note, ok, problem
 from jupyter_mig.errors import JupyterMigError

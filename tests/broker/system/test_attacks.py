@@ -258,6 +258,62 @@ def test_a_place_that_a_user_took_before_it_is_not_used(place: str, how: str) ->
         assert (elsewhere.stat().st_uid, elsewhere.stat().st_mode & 0o777) == (0, 0o700)
 
 
+@pytest.mark.parametrize("place", ["run", "state", "helper"])
+@pytest.mark.parametrize(
+    ("mode", "files", "words"),
+    [
+        (0o1777, (), "Others may write there"),
+        (0o775, (), "Others may write there"),
+        (0o755, ("dbus",), "not empty: 'dbus' is in it"),
+        (0o755, ("broker.sock", "made.json", "x"), "is in it"),
+    ],
+)
+def test_a_directory_that_others_use_is_not_taken(
+    place: str, mode: int, files: tuple[str, ...], words: str
+) -> None:
+    """``/run`` would be the broker's, and ``/tmp`` closed to all: said by --check, too."""
+    if lacking():
+        pytest.skip(lacking())
+    with shared_node() as node:
+        taken = node.directory / place
+        taken.mkdir()
+        for name in files:
+            (taken / name).touch()
+        taken.chmod(mode)
+        for more in ((), ("--check",)):
+            refused = node.asked(0, "broker", "--config", str(node.configuration), *more)
+            said = refused.stderr.decode()
+            assert (refused.returncode != 0, f"{taken} is not" in said, words in said) == (
+                True,
+                True,
+                True,
+            ), said
+        found = taken.stat()
+        assert (found.st_uid, found.st_mode & 0o7777) == (0, mode)
+
+
+@pytest.mark.parametrize("place", ["run", "state", "helper"])
+@pytest.mark.parametrize("mode", [0o700, 0o755])
+def test_a_directory_made_for_it_is_taken(place: str, mode: int) -> None:
+    """By an administrator or by systemd, which gives the helper's, and what is in that of the
+    socket, back to root at each start.
+    """
+    if lacking():
+        pytest.skip(lacking())
+    with shared_node() as node:
+        made = node.directory / place
+        made.mkdir()
+        for _ in range(2):
+            made.chmod(mode)
+            if place != "state":
+                for each in (made, *made.iterdir()):
+                    os.chown(each, 0, 0)
+            checked = node.asked(0, "broker", "--config", str(node.configuration), "--check")
+            assert checked.returncode == 0, checked.stderr
+            node.start()
+            node.kill()
+
+
 def test_a_connection_that_was_handed_on_makes_nobody_a_holder(node: SharedNode) -> None:
     """Who lets another use her connection lets him see her leases; a process of his is not tied to
     any, and the device nodes are hers.
