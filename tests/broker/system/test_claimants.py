@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
+from jupyter_mig.nvml.driver import open_driver
 from tests.broker.claimants.trees import GRES_CONF, PLUGINS, checkpoint, service, write
 from tests.broker.system.shared_node import (
     ALICE,
@@ -15,6 +17,7 @@ from tests.broker.system.shared_node import (
     SharedNode,
     lacking,
     shared_node,
+    standing,
 )
 from tests.broker.system.test_system_broker import _ended, _held, _leases
 
@@ -69,6 +72,42 @@ def test_who_cuts_at_boot_alone_can_be_put_up_with() -> None:
         service(node.tree)
         node.start()
         assert node.running
+
+
+class _Hopper(SharedNode):
+    """MIG mode is off, as after each boot."""
+
+    hardware = "1xH100 80GB HBM3?time_scale=0&mig=off"
+
+    def is_on(self) -> bool:
+        """Whether it has been turned on."""
+        driver = open_driver(self.driver, self.directory / "state" / "simulated.json")
+        with closing(driver):
+            (gpu,) = driver.gpus()
+            return gpu.mig_enabled
+
+
+@pytest.mark.parametrize("asked_for", [{}, {"enable_mig_mode": False}, {"enable_mig_mode": True}])
+def test_mig_mode_is_turned_on_where_an_administrator_wants_it(asked_for: dict[str, bool]) -> None:
+    """And nowhere else: whoever computes there without MIG could not any more."""
+    if lacking():
+        pytest.skip(lacking())
+    with standing(_Hopper, **asked_for) as node:
+        node.start()
+        assert node.is_on() == asked_for.get("enable_mig_mode", False), node.said()
+
+
+def test_the_mode_of_a_claimed_gpu_is_left_alone() -> None:
+    """The broker does not start; its helper has turned on nothing meanwhile."""
+    if lacking():
+        pytest.skip(lacking())
+    with standing(_Hopper, enable_mig_mode=True) as node:
+        claim = write(node.tree, GRES_CONF, "AutoDetect=nvml\n")
+        assert "GPU 0 is managed by Slurm already." in refused(node)
+        assert not node.is_on()
+        claim.unlink()
+        node.start()
+        assert node.is_on()
 
 
 def test_a_gpu_that_is_claimed_later_is_handed_out_no_more() -> None:
