@@ -91,7 +91,11 @@ class _AdminRoute(Route):
                 next_step="jupyter mig admin is for nodes with a broker for all users.",
             )
         self.annals = self._annals
-        await administrators.require(self.peer, self.service.policy)
+        try:
+            await administrators.require(self.peer, self.service.policy)
+        except errors.NotAllowed as refusal:
+            self.audience.tell_refused(self.peer.uid, refusal, self.request.path)
+            raise
 
     async def act(self, event: AnyEvent, note: Entry) -> None:
         """Have it done, and note who did it; ``note`` lacks that and the time."""

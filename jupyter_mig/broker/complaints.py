@@ -15,27 +15,29 @@ _OTHERS = "others"
 
 
 class Complaints:
-    """``most`` lines in ``seconds`` about each; further ones are counted, and told of as a sum when
-    that time is over. Only on a loop.
+    """``most`` lines in ``seconds`` about each and each reason; further ones are counted, and told
+    of as a sum when that time is over. Only on a loop.
     """
 
     def __init__(self, most: int = 10, seconds: float = 60.0) -> None:
         self._most = most
         self._seconds = seconds
-        self._counts: Counter[object] = Counter()
+        self._counts: Counter[tuple[object, str]] = Counter()
 
-    def tell(self, about: object, words: str) -> None:
+    def tell(self, about: object, reason: str, words: str) -> None:
         """Log ``words`` about a user or an address."""
-        if about not in self._counts:
+        which = (about, reason)
+        if which not in self._counts:
             if len(self._counts) >= _MOST_REMEMBERED:
-                about = _OTHERS
-            if about not in self._counts:
-                asyncio.get_running_loop().call_later(self._seconds, self._sum, about)
-        self._counts[about] += 1
-        if self._counts[about] <= self._most:
+                which = (_OTHERS, reason)
+            if which not in self._counts:
+                asyncio.get_running_loop().call_later(self._seconds, self._sum, which)
+        self._counts[which] += 1
+        if self._counts[which] <= self._most:
             log.info("%s", words)
 
-    def _sum(self, about: object) -> None:
-        more = self._counts.pop(about) - self._most
+    def _sum(self, which: tuple[object, str]) -> None:
+        more = self._counts.pop(which) - self._most
         if more > 0:
-            log.info("%s", line("Refuse", who=about, more=more))
+            about, reason = which
+            log.info("%s", line("Refuse", who=about, reason=reason, more=more))

@@ -10,6 +10,10 @@ from collections.abc import Callable
 from jupyter_mig import errors
 from jupyter_mig.broker.complaints import Complaints
 from jupyter_mig.broker.persons import Person
+from jupyter_mig.broker.story import line
+
+HUNG_UP = "hung-up"
+"""What the log says of connections that nobody answers: whoever has them has too many."""
 
 _MOST_REMEMBERED = 4096
 _LONGEST_SECONDS = 20.0
@@ -88,8 +92,11 @@ class Crowd:
         self.complaints = Complaints()
 
     def enter(self, person: Person) -> bool:
-        """A connection was made; whether it may stay. If so, :meth:`leave` says when it is over."""
+        """A connection was made; whether it may stay. If so, :meth:`leave` says when it is over.
+        If not, that is logged.
+        """
         if self._open[person] >= 2 * self._most:
+            self.complaints.tell(person, HUNG_UP, line("Refuse", who=person, reason=HUNG_UP))
             return False
         self._open[person] += 1
         return True

@@ -50,8 +50,8 @@ class Audience(Protocol):
     async def work(self, uid: int, milliseconds: int) -> None:
         """Return when a user may keep the broker busy for about so long; raises TooMany if not."""
 
-    def tell_refused(self, uid: int | str, error: errors.JupyterMigError, path: str) -> None:
-        """Log that a user was refused something, or somebody ``unknown``."""
+    def tell_refused(self, who: int | str, error: errors.JupyterMigError, path: str) -> None:
+        """Log that a user, or whoever is at an address, was refused something."""
 
 
 class OneUser(msgspec.Struct, frozen=True):
@@ -80,9 +80,9 @@ class OneUser(msgspec.Struct, frozen=True):
     async def work(self, uid: int, milliseconds: int) -> None:
         """At once, likewise."""
 
-    def tell_refused(self, uid: int | str, error: errors.JupyterMigError, path: str) -> None:
+    def tell_refused(self, who: int | str, error: errors.JupyterMigError, path: str) -> None:
         """Each time."""
-        log.info("%s", refusal_line(uid, error, path))
+        log.info("%s", refusal_line(who, error, path))
 
 
 class Everybody(msgspec.Struct, frozen=True):
@@ -125,22 +125,36 @@ class Everybody(msgspec.Struct, frozen=True):
         """At the pace of one among many."""
         await self.crowd.work(uid, milliseconds)
 
-    def tell_refused(self, uid: int | str, error: errors.JupyterMigError, path: str) -> None:
+    def tell_refused(self, who: int | str, error: errors.JupyterMigError, path: str) -> None:
         """As often as anybody may fill the log."""
-        person = self.persons.behind(uid) if isinstance(uid, int) else uid
-        self.crowd.complaints.tell(person, refusal_line(uid, error, path))
+        person = self.persons.behind(who) if isinstance(who, int) else who
+        self.crowd.complaints.tell(person, error.kind, refusal_line(who, error, path))
 
 
-AT_THE_DOOR = (errors.TooMany, errors.NotTheHolder, errors.Unauthenticated)
-"""Refusals that the ledger never hears of; its own are told as it decides them."""
+AT_THE_DOOR = (
+    errors.BadRequest,
+    errors.ForeignBroker,
+    errors.NotTheHolder,
+    errors.TooMany,
+    errors.Unauthenticated,
+    errors.UnknownLease,
+)
+"""Refusals that the ledger never hears of, of these very kinds: an unknown size is a request that
+is wrong, too, but the ledger's own are told as it decides them. What only administrators may do is
+told where that is found out, as the ledger says NotAllowed, too.
+"""
+
+_LONGEST_TOLD = 200
 
 Local: TypeAlias = OneUser | Everybody
 """Whom a broker serves on its Unix socket; ``mode`` is that of the socket."""
 
 
-def refusal_line(uid: int | str, error: errors.JupyterMigError, path: str) -> str:
+def refusal_line(who: int | str, error: errors.JupyterMigError, path: str) -> str:
     """What the log says of it."""
-    return line("Refuse", uid=uid, reason=error.kind, path=path)
+    about = {"uid" if isinstance(who, int) else "ip": who}
+    why = {"message": error.message[:_LONGEST_TOLD], "situation": error.situation[:_LONGEST_TOLD]}
+    return line("Refuse", **about, reason=error.kind, path=path[:_LONGEST_TOLD], **why)
 
 
 def _caller(request: HTTPServerRequest) -> Peer:
@@ -224,11 +238,18 @@ class Route(tornado.web.RequestHandler):
         _, error, _ = kwargs.get("exc_info", (None, None, None))
         if not isinstance(error, errors.JupyterMigError):
             error = _as_ours(status_code, self.request.method, self.request.path)
-        if isinstance(error, AT_THE_DOOR):
-            uid = self.peer.uid if hasattr(self, "peer") else "unknown"
-            self.audience.tell_refused(uid, error, self.request.path)
+        if type(error) in AT_THE_DOOR:
+            self.audience.tell_refused(self._who(), error, self.request.path)
         self.set_status(error.status)
         self.answer(codec.body_of(error))
+
+    def _who(self) -> int | str:
+        """Who asks, whether admitted or not: the uid, or by TCP the address."""
+        if hasattr(self, "peer"):
+            return self.peer.uid
+        connection: Any = self.request.connection  # see _caller
+        address = connection.context.address
+        return address.uid if isinstance(address, Peer) else str(self.request.remote_ip)
 
     def log_exception(
         self,

@@ -13,7 +13,9 @@ from tests.broker.brokers import until
 async def test_of_many_lines_about_one_a_few_are_written_and_the_rest_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Those about another are written all the same; and later there are as many again."""
+    """Those about another, or of another kind, are written all the same; later there are as many
+    again.
+    """
     caplog.set_level(logging.INFO)
     complaints = Complaints(most=2, seconds=0.05)
 
@@ -23,11 +25,12 @@ async def test_of_many_lines_about_one_a_few_are_written_and_the_rest_counted(
     for _ in range(2):
         caplog.clear()
         for number in range(9):
-            complaints.tell("alice", f"line {number}")
-        complaints.tell("bob", "his line")
-        assert caplog.messages == ["line 0", "line 1", "his line"]
+            complaints.tell("alice", "why", f"line {number}")
+        complaints.tell("bob", "why", "his line")
+        complaints.tell("alice", "else", "another")
+        assert caplog.messages == ["line 0", "line 1", "his line", "another"]
         await until(is_summed)
-        assert caplog.messages[3:] == ["Refuse who=alice more=7"]
+        assert caplog.messages[4:] == ["Refuse who=alice reason=why more=7"]
 
 
 async def test_those_who_are_remembered_have_an_end(caplog: pytest.LogCaptureFixture) -> None:
@@ -35,5 +38,5 @@ async def test_those_who_are_remembered_have_an_end(caplog: pytest.LogCaptureFix
     caplog.set_level(logging.INFO)
     complaints = Complaints(most=2, seconds=1e6)
     for number in range(5000):
-        complaints.tell(number, "line")
+        complaints.tell(number, "why", "line")
     assert len(caplog.messages) == 4096 + 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import logging
 
 import pytest
 from hypothesis import given
@@ -15,17 +15,21 @@ from tests.broker.clocks import Clock
 ALICE, BOB = 1, 2
 
 
-def test_beyond_the_connections_requests_are_refused_and_more_are_hung_up_on() -> None:
-    """Those of one user; another one is let in."""
+async def test_beyond_the_connections_requests_are_refused_and_more_are_hung_up_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Those of one user, and it is logged; another one is let in."""
+    caplog.set_level(logging.INFO)
     crowd = Crowd(connections=2)
     assert [crowd.enter(ALICE) for _ in range(5)] == [True] * 4 + [False]
+    assert caplog.messages == [f"Refuse who={ALICE} reason=hung-up"]
     with pytest.raises(TooMany):
-        asyncio.run(crowd.take_turn(ALICE))
+        await crowd.take_turn(ALICE)
     assert crowd.enter(BOB)
-    asyncio.run(crowd.take_turn(BOB))
+    await crowd.take_turn(BOB)
     crowd.leave(ALICE)
     crowd.leave(ALICE)
-    asyncio.run(crowd.take_turn(ALICE))
+    await crowd.take_turn(ALICE)
 
 
 @given(

@@ -17,7 +17,6 @@ from jupyter_mig.broker.remote.members import Members
 from jupyter_mig.broker.remote.owners import Owners
 from jupyter_mig.broker.remote.strangers import Strangers
 from jupyter_mig.broker.routes import refusal_line
-from jupyter_mig.broker.story import line
 
 _SCHEMES = ("bearer", "token")
 _ADMINISTRATION = "/v1/admin"
@@ -47,14 +46,8 @@ class HubUsers(msgspec.Struct, frozen=True):
                 "Nobody is an administrator from afar.",
                 next_step="Administer the node on the node itself: jupyter mig admin.",
             )
-        try:
-            with self.strangers.asked_about(_stream(request)):
-                owner = await self._owner(request)
-        except errors.Unauthenticated as refusal:
-            why = {"message": refusal.message, "situation": refusal.situation}
-            words = line("Refuse", ip=request.remote_ip, reason=refusal.kind, **why)
-            self.crowd.complaints.tell(request.remote_ip, words)
-            raise
+        with self.strangers.asked_about(_stream(request)):
+            owner = await self._owner(request)
         self.strangers.recognize(_stream(request), owner)
         await self.crowd.take_turn(owner)
         if self.kept_out and _asks_for_slices(request):
@@ -102,9 +95,9 @@ class HubUsers(msgspec.Struct, frozen=True):
         """At the pace of one among many."""
         await self.crowd.work(uid, milliseconds)
 
-    def tell_refused(self, uid: int | str, error: errors.JupyterMigError, path: str) -> None:
+    def tell_refused(self, who: int | str, error: errors.JupyterMigError, path: str) -> None:
         """As often as anybody may fill the log."""
-        self.crowd.complaints.tell(uid, refusal_line(uid, error, path))
+        self.crowd.complaints.tell(who, error.kind, refusal_line(who, error, path))
 
 
 def _stream(request: HTTPServerRequest) -> IOStream:

@@ -11,7 +11,8 @@ from weakref import WeakValueDictionary
 from tornado.iostream import IOStream
 
 from jupyter_mig import errors
-from jupyter_mig.broker.crowd import Crowd, Pace
+from jupyter_mig.broker.crowd import HUNG_UP, Crowd, Pace
+from jupyter_mig.broker.story import line
 
 
 class Strangers:
@@ -103,6 +104,8 @@ class Strangers:
         return timer.when()
 
     def _hang_up_on_oldest(self, address: str) -> None:
+        words = line("Refuse", ip=address, reason=HUNG_UP)
+        self._crowd.complaints.tell(address, HUNG_UP, words)
         oldest = next(iter(self._from[address]))
         self._forget(oldest)
         oldest.close()

@@ -120,7 +120,7 @@ async def test_who_was_refused_is_logged(caplog: pytest.LogCaptureFixture) -> No
     caplog.set_level("INFO")
     async with afar() as far:
         await far.ask_as("made-up", "GET", "/v1")
-    assert "Refuse ip=127.0.0.1 reason=unauthenticated message=" in caplog.text
+    assert "Refuse ip=127.0.0.1 reason=unauthenticated path=/v1 message=" in caplog.text
     assert "made-up" not in caplog.text
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import re
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_mig.broker import story
 from jupyter_mig.broker.system.lines import JournalLines, Lines
-from tests.broker.system.shared_node import ALICE, SharedNode
+from tests.broker.system.shared_node import ALICE, BOB, SharedNode
+from tests.broker.system.test_attacks import _asking
 from tests.broker.system.test_system_broker import _ended, _held, _leases
 
 FORGED = "8g.80gb lease=f uid=0"
@@ -112,3 +114,32 @@ def test_each_event_of_a_lease_says_whose_and_where(node: SharedNode) -> None:
     assert lines["End"].endswith(f" End {has} reason=holder-left")
     assert re.search(rf"DestroyInstance {instance} .*{where}\n", said)
     assert f'size="{FORGED}"' in said
+
+
+def test_whoever_is_refused_is_in_the_log(node: SharedNode) -> None:
+    """Each kind of it with who it was and for what, and none as often as he likes."""
+    alices = _held(node, ALICE)
+    (lease,) = _leases(node, ALICE)
+    name = lease["lease_id"]
+    asks: list[tuple[str, str, Any]] = [
+        ("DELETE", f"/v1/leases/{name}", None),
+        ("GET", "/v1/admin/leases", None),
+        ("POST", "/v1/leases", {"kernel_id": "a", "size": "1g.5gb", "uid": 0}),
+        ("GET", f"/v1/slice?lease={name}", None),
+        *([("GET", "/v1/nowhere", None)] * 30),
+    ]
+    with _asking(node, BOB, *asks) as answers:
+        assert [status for status, _ in answers] == [404, 403, 400, 404, *[400] * 30]
+    said = [line.partition("Refuse ")[2] for line in node.said().splitlines() if "Refuse" in line]
+    assert all(line.startswith(f"uid={BOB} reason=") for line in said)
+    kinds = [line.split()[1:3] for line in said]
+    for reason, path in (
+        ("unknown-lease", f"/v1/leases/{name}"),
+        ("not-allowed", "/v1/admin/leases"),
+        ("bad-request", "/v1/leases"),
+        ("unknown-lease", "/v1/slice"),
+        ("bad-request", "/v1/nowhere"),
+    ):
+        assert [f"reason={reason}", f"path={path}"] in kinds
+    assert sum(kind == "reason=bad-request" for kind, _ in kinds) == 10
+    _ended(alices)
