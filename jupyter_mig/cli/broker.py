@@ -24,13 +24,14 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run until told to end."""
     from jupyter_mig.broker.claimants import search
-    from jupyter_mig.broker.system import configuration, directories
+    from jupyter_mig.broker.system import configuration, directories, trial
     from jupyter_mig.broker.system.processes import SystemBroker
 
     own = configuration.read(arguments.config)
     claimants = search.search(search.root_of(own.driver))
     if arguments.check:
         directories.check(own)
+        trial.require_startable(own)
         isolation = "closed to other users" if own.isolation else "open to all users"
         print(f"{arguments.config} can be used.")
         print(f"It listens at {own.socket} as {own.user}, with the driver {own.driver}.")

@@ -140,3 +140,27 @@ def test_sizes_and_plans_are_those_of_who_asks(node: SharedNode) -> None:
     assert 3500 < lease["ends_in_seconds"] <= 3600
     assert "It fits now." in _told(node, BOB, "plan", "3g.20gb")
     _ended(first)
+
+
+@pytest.mark.skipif(bool(lacking()), reason=lacking())
+def test_each_limit_of_a_rule_in_the_file_holds() -> None:
+    """Sizes, slices, share, how long one waits, and how long one holds: the ledger has them all,
+    whatever the user would have patience for.
+    """
+    rule = {"who": ["*"], "sizes": ["1g.5gb", "3g.20gb"], "slices": 2, "share": 0.5}
+    with shared_node(policy=[{**rule, "wait_seconds": 0, "lifetime_seconds": 3600}]) as node:
+        node.start()
+        patient = ("--patience", "300", "--", "true")
+        sizes = node.asked(BOB, "run", "--size", "2g.10gb", *patient)
+        assert b"You may not have 2g.10gb slices" in sizes.stderr
+        small = [_holding(node, BOB, "1g.5gb") for _ in range(2)]
+        large = _holding(node, CAROL, "3g.20gb")
+        for each in (*small, large):
+            _here(each)
+        (lease,) = _leases(node, CAROL)
+        assert 3500 < lease["ends_in_seconds"] <= 3600
+        for uid, held in ((BOB, "2 slices, 0.25"), (CAROL, "1 slice, 0.5")):
+            more = node.asked(uid, "run", "--size", "1g.5gb", *patient)
+            assert f"You hold {held} of a GPU".encode() in more.stderr
+        for each in (*small, large):
+            _ended(each)
