@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import heapq
+import math
 import random
 import statistics
 import sys
@@ -178,6 +179,8 @@ class Day:
             if user >= self._crowd.greedy
         ]
         waits = [wait for user in modest for wait in self.waits[user]] + still
+        if not any(self.waits[user] for user in modest):
+            sys.exit("Nobody of those who ask for one was served in that time: more --hours.")
         return Figures(
             statistics.median(waits),
             max(waits),
@@ -224,11 +227,12 @@ def main() -> int:
     for name, order in (("fair", fairness.in_line), ("first come", first_come)):
         with served_in(order):
             found = Day(crowd).run()
+        times = found.longest_wait / found.median_wait if found.median_wait else math.nan
         if name == "fair":
             without = found.longest_without
         print(
             f"{name:11} {found.median_wait:8.2f} {found.longest_wait:9.2f}"
-            f" {found.longest_wait / found.median_wait:14.1f}"
+            f" {times:14.1f}"
             f" {found.jain_turns:13.3f} {found.jain_time:5.3f}"
             f" {found.longest_without:10.2f} {found.served:7}"
         )

@@ -44,22 +44,25 @@ class Choice(NamedTuple):
 
 
 class Inventories(msgspec.Struct, frozen=True):
-    """The ways of all GPUs. ``named`` is by NVML index or UUID; None is ``auto``."""
+    """The ways of all GPUs. ``named`` is by NVML index or UUID; None is ``auto``.
+    ``said_by``: the setting that they are from.
+    """
 
     named: dict[str, Inventory | None] = {}
     others: Inventory | None = None
     hints: Hints = Hints()
+    said_by: str = VARIABLE
 
     def of(self, gpu: Gpu, *, simulated: bool) -> Choice:
         """The way of one GPU as it is now."""
         for name in (str(gpu.index), gpu.uuid):
             chosen = self.named.get(name)
             if chosen is not None:
-                return Choice(chosen, f"{VARIABLE} says so for GPU {name}")
+                return Choice(chosen, f"{self.said_by} says so for GPU {name}")
             if name in self.named:
                 return self._expected(gpu, simulated=simulated)
         if self.others is not None:
-            return Choice(self.others, f"{VARIABLE} says so")
+            return Choice(self.others, f"{self.said_by} says so")
         return self._expected(gpu, simulated=simulated)
 
     def may_cut(self, *, simulated: bool) -> bool:
@@ -86,7 +89,7 @@ class Inventories(msgspec.Struct, frozen=True):
             )
 
 
-def parse(text: str, hints: Hints | None = None) -> Inventories:
+def parse(text: str, hints: Hints | None = None, said_by: str = VARIABLE) -> Inventories:
     """The ways that a setting describes. Raises MalformedSpec."""
     named: dict[str, Inventory | None] = {}
     others: list[Inventory | None] = []
@@ -102,7 +105,7 @@ def parse(text: str, hints: Hints | None = None) -> Inventories:
         others += [] if colon else [inventory]
     if len(others) > 1:
         raise _malformed("Two words are for all other GPUs")
-    return Inventories(named, others[0] if others else None, hints or Hints())
+    return Inventories(named, others[0] if others else None, hints or Hints(), said_by)
 
 
 def _way(name: str, word: str) -> Inventory | None:

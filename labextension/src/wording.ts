@@ -5,9 +5,12 @@ import type { ILease, IProblem, IReading } from './views.js';
 
 const GIB = 2 ** 30;
 
-/** "3.2": gibibytes with one digit after the point. */
+/** "3.2": gibibytes with one digit after the point, ties to even as on the command line. */
 export function gibibytes(bytes: number): string {
-  return (bytes / GIB).toFixed(1);
+  const tenths = (bytes / GIB) * 10;
+  const below = Math.floor(tenths);
+  const nearest = tenths - below === 0.5 ? below + (below % 2) : Math.round(tenths);
+  return (nearest / 10).toFixed(1);
 }
 
 /** "3.2 of 4.8 GiB"; null where it is not known. */

@@ -261,7 +261,8 @@ class MIGBroker(Configurable):
     def inventories(self) -> Inventories:
         """Which GPU goes which way."""
         ways = (("dynamic", self.gpus), ("static", self.static_gpus), ("full", self.whole_gpus))
-        return parse(" ".join(f"{way}:{','.join(gpus)}" for way, gpus in ways if gpus))
+        text = " ".join(f"{way}:{','.join(gpus)}" for way, gpus in ways if gpus)
+        return parse(text, said_by="the node's configuration")
 
     @property
     def rules(self) -> Rules:
