@@ -21,7 +21,7 @@ from jupyter_mig.cli.measures import counted
 from jupyter_mig.nvml.access import AccessNodes
 
 _ABOUT = "isolation"
-_PAGE = "docs/explanation/boundary.md"
+_PAGE = "A convention, or a boundary"
 _CONFIG = 1
 """The minor number of mig/config: who opens it cuts all GPUs."""
 _MONITOR = 2

@@ -21,8 +21,8 @@ from jupyter_mig.errors import BrokerUnreachable, JupyterMigError
 from jupyter_mig.wire import codec, meeting
 from jupyter_mig.wire.messages import PROTOCOL, BrokerView, ErrorBody, NodeView, understands
 
-_HOWTO = "docs/howto/troubleshoot.md"
-_ENVIRONMENT = "docs/reference/environment.md"
+_HOWTO = "When a kernel does not start"
+_ENVIRONMENT = "Environment variables"
 _PATIENCE_SECONDS = 3.0
 _LONGEST_NOTE_BYTES = 64 * 1024
 Kind = TypeVar("Kind")

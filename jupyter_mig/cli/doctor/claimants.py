@@ -24,7 +24,7 @@ from jupyter_mig.nvml.examination import GpuExamined, Mig
 from jupyter_mig.wire import meeting
 
 _ABOUT = "other managers"
-_PAGE = "docs/howto/all-users.md"
+_PAGE = "A broker for all users of a node"
 
 
 class ClaimFacts(msgspec.Struct, frozen=True):

@@ -25,9 +25,9 @@ from jupyter_mig.nvml.translation import (
     TURN_MIG_ON,
 )
 
-_HOWTO = "docs/howto/troubleshoot.md"
-_SETTING = "docs/reference/environment.md"
-_BOUNDARY = "docs/explanation/boundary.md"
+_HOWTO = "When a kernel does not start"
+_SETTING = "Environment variables"
+_BOUNDARY = "A convention, or a boundary"
 
 
 class DriverFacts(msgspec.Struct, frozen=True):
@@ -101,7 +101,7 @@ def _unusable(facts: DriverFacts) -> Finding:
     if isinstance(error, BadRequest):
         return problem(
             "driver", error.message, error.next_step,
-            "docs/reference/environment.md",
+            "Environment variables",
         )  # fmt: skip
     seen = f"{error.message} ({error.situation.rstrip('.')})" if error.situation else error.message
     return problem("driver", seen, _sentences(error.next_step or INSTALL_DRIVER), _HOWTO)

@@ -17,7 +17,7 @@ class Level(str, Enum):
 
 class Finding(msgspec.Struct, frozen=True):
     """What was looked at (``about``), what was seen, how to fix it, and where that is explained
-    (a page of the manual, from the repository's root).
+    (the title of a page of the manual).
     """
 
     about: str

@@ -19,7 +19,7 @@ from jupyter_mig.errors import JupyterMigError
 from jupyter_mig.nvml.examination import GpuExamined
 
 _ABOUT = "helper"
-_PAGE = "docs/howto/all-users.md"
+_PAGE = "A broker for all users of a node"
 _ROOT = 0
 
 
@@ -130,7 +130,7 @@ def _stashed(facts: HelperFacts) -> Iterator[Finding]:
             f"process {one.pid} of user {one.uid} has {one.node} open, which is user {one.owner}'s:"
             " modes do not keep out who is in",
             f"kill {one.pid}\nThe broker ends it, too, at its next look, if the slice is held.",
-            "docs/explanation/threat-model.md",
+            "Who can do what",
         )
 
 

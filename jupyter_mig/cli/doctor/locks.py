@@ -12,7 +12,7 @@ from jupyter_mig.cli.cells import printable
 from jupyter_mig.cli.doctor.finding import Finding, note
 from jupyter_mig.cli.doctor.nodes import NodeFile
 
-_PAGE = "docs/decisions/0052-a-slice-is-locked-by-whoever-uses-it.md"
+_PAGE = "52. A slice is locked by whoever uses it"
 
 
 class Locked(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ import msgspec
 from jupyter_mig.cli.doctor.finding import Finding, note, ok
 
 _ABOUT = "nvidia-modprobe"
-_PAGE = "docs/explanation/boundary.md"
+_PAGE = "A convention, or a boundary"
 _PARAMETERS = Path("proc/driver/nvidia/params")
 
 

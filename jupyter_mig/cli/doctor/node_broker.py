@@ -22,7 +22,7 @@ from jupyter_mig.cli.doctor.broker import BrokerFacts
 from jupyter_mig.cli.doctor.finding import Finding, note, ok, problem
 from jupyter_mig.errors import JupyterMigError
 
-_PAGE = "docs/howto/all-users.md"
+_PAGE = "A broker for all users of a node"
 _START = "sudo systemctl start jupyter-mig"
 _LOG = "What it said: journalctl -u jupyter-mig, or where it was started."
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH

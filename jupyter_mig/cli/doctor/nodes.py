@@ -15,7 +15,7 @@ from jupyter_mig.cli.measures import counted
 from jupyter_mig.nvml.access import AccessNodes
 from jupyter_mig.nvml.examination import GpuExamined
 
-_BOUNDARY = "docs/explanation/boundary.md"
+_BOUNDARY = "A convention, or a boundary"
 _EVERYBODY = 0o004
 
 
@@ -142,6 +142,7 @@ def _boundary(nodes: list[NodeFile]) -> Finding:
         about,
         "a convention: CUDA_VISIBLE_DEVICES says which slice a kernel uses, and nothing stops"
         " another process from using it",
-        "Where people who do not trust each other share the node: containers, or jobs.",
+        "Where people who do not trust each other share the node: a broker for all users of it,"
+        " or containers, or jobs.",
         _BOUNDARY,
     )

@@ -38,7 +38,7 @@ def _finding(finding: Finding, terminal: Terminal) -> Iterator[str]:
         for line in _wrapped(part, terminal):
             yield _INDENT + terminal.paint(line, Ink.STRONG)
     if finding.page:
-        yield _INDENT + terminal.paint(finding.page, Ink.FAINT)
+        yield _INDENT + terminal.paint(f"The manual: {finding.page}", Ink.FAINT)
 
 
 def _wrapped(text: str, terminal: Terminal) -> list[str]:

@@ -15,7 +15,7 @@ from jupyter_mig.client import Settings, place
 from jupyter_mig.errors import BadPlace
 from jupyter_mig.wire import meeting
 
-_PAGE = "docs/reference/environment.md"
+_PAGE = "Environment variables"
 
 
 class PlaceFacts(msgspec.Struct, frozen=True):

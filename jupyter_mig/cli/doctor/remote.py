@@ -16,7 +16,7 @@ from jupyter_mig.wire import codec
 from jupyter_mig.wire.messages import PROTOCOL, BrokerView, ErrorBody, understands
 
 _ABOUT = "remote broker"
-_PAGE = "docs/howto/jupyterhub.md"
+_PAGE = "JupyterHub"
 _PATIENCE_SECONDS = 5.0
 
 
@@ -53,7 +53,7 @@ def check(facts: RemoteFacts) -> Iterator[Finding]:
             yield note(
                 _ABOUT,
                 "it does not isolate slices: containers are kept apart by what they are given",
-                page="docs/explanation/boundary.md",
+                page="A convention, or a boundary",
             )
 
 

@@ -14,7 +14,7 @@ from traitlets.config.loader import JSONFileConfigLoader, PyFileConfigLoader
 from jupyter_mig.cli.doctor.finding import Finding, note, ok, problem
 
 _EXTENSION = "jupyter_mig"
-_HOWTO = "docs/howto/troubleshoot.md"
+_HOWTO = "When a kernel does not start"
 _FILE = "jupyter_server_config"
 
 
@@ -68,7 +68,7 @@ def _pending(config: Mapping[str, Any]) -> Finding:
         "pending kernels",
         f"off by c.{decided[0]}.use_pending_kernels: cells typed while a kernel waits are lost",
         "Take that line out of the configuration; the extension then switches them on.",
-        "docs/reference/configuration.md",
+        "Configuration",
     )
 
 

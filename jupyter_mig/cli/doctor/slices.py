@@ -11,8 +11,8 @@ from jupyter_mig.cli.cells import printable
 from jupyter_mig.cli.doctor.finding import Finding, note, ok, problem
 from jupyter_mig.wire.messages import GpuView, InstanceView, NodeView
 
-_HOWTO = "docs/howto/troubleshoot.md"
-_RULES = "docs/howto/all-users.md"
+_HOWTO = "When a kernel does not start"
+_RULES = "A broker for all users of a node"
 
 
 class SliceFacts(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from jupyter_mig.kernels import installation, kernelspecs
 from jupyter_mig.kernels.installation import Installed
 from jupyter_mig.wire.messages import NodeView
 
-_PAGE = "docs/howto/install-kernels.md"
+_PAGE = "Install kernels for other programs"
 
 
 class SpecFacts(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from jupyter_mig.cli.doctor.finding import Finding, note, ok, problem
 from jupyter_mig.client.settings import DRIVER_VARIABLE
 
-_PAGE = "docs/reference/environment.md"
+_PAGE = "Environment variables"
 _UNSET = "unset {0}; a kernel is given them afresh"
 _LEASE = "JUPYTER_MIG_LEASE"
 _UUID = "JUPYTER_MIG_UUID"

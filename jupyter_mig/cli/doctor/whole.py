@@ -19,7 +19,7 @@ from jupyter_mig.nvml.access import AccessNodes
 from jupyter_mig.nvml.examination import GpuExamined
 
 _ABOUT = "whole GPUs"
-_PAGE = "docs/howto/all-users.md"
+_PAGE = "A broker for all users of a node"
 _OTHERS = 0o007
 _GPUS = Path("proc/driver/nvidia/gpus")
 

@@ -51,17 +51,17 @@ problem  whole GPUs: a convention: user 64302 could open /dev/nvidia0 (user 6430
          0666)
          sudo chmod o= /dev/nvidia0
          The broker closes them at its next look; its log says Changed, and if not, why.
-         docs/howto/all-users.md
+         The manual: A broker for all users of a node
 problem  whole GPUs: a convention: others than owner and broker are let in: /dev/nvidia0
          (user 64301, mode 0660)
          sudo chown :997 /dev/nvidia0
          sudo chmod o= /dev/nvidia0
-         docs/howto/all-users.md
+         The manual: A broker for all users of a node
 problem  whole GPUs: NVreg_ModifyDeviceFiles is 1: any user can have nvidia-modprobe open
          /dev/nvidiaN to all, so the broker hands no GPU out whole
          options nvidia NVreg_ModifyDeviceFiles=0 in /etc/modprobe.d, a udev rule that
          makes the nodes, and the driver loaded anew.
-         docs/howto/all-users.md
+         The manual: A broker for all users of a node
 ```
 """
 
