@@ -6,12 +6,14 @@ import asyncio
 import logging
 from collections import Counter
 
+from jupyter_mig import errors
 from jupyter_mig.broker.story import line
 
 log = logging.getLogger(__name__)
 
 _MOST_REMEMBERED = 4096
 _OTHERS = "others"
+_LONGEST_TOLD = 200
 
 
 class Complaints:
@@ -41,3 +43,10 @@ class Complaints:
         if more > 0:
             about, reason = which
             log.info("%s", line("Refuse", who=about, reason=reason, more=more))
+
+
+def refusal_line(who: int | str, error: errors.JupyterMigError, path: str) -> str:
+    """What the log says of it."""
+    about = {"uid" if isinstance(who, int) else "ip": who}
+    why = {"message": error.message[:_LONGEST_TOLD], "situation": error.situation[:_LONGEST_TOLD]}
+    return line("Refuse", **about, reason=error.kind, path=path[:_LONGEST_TOLD], **why)

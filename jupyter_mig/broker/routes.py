@@ -14,12 +14,12 @@ import tornado.web
 from tornado.httputil import HTTPServerRequest
 
 from jupyter_mig import errors
+from jupyter_mig.broker.complaints import refusal_line
 from jupyter_mig.broker.crowd import Crowd
 from jupyter_mig.broker.peer import Peer
 from jupyter_mig.broker.persons import Persons
 from jupyter_mig.broker.refusals import Refusals
 from jupyter_mig.broker.service import Service
-from jupyter_mig.broker.story import line
 from jupyter_mig.broker.views import Views, broker_view
 from jupyter_mig.nvml.port import HardwarePort
 from jupyter_mig.wire import codec
@@ -144,17 +144,8 @@ is wrong, too, but the ledger's own are told as it decides them. What only admin
 told where that is found out, as the ledger says NotAllowed, too.
 """
 
-_LONGEST_TOLD = 200
-
 Local: TypeAlias = OneUser | Everybody
 """Whom a broker serves on its Unix socket; ``mode`` is that of the socket."""
-
-
-def refusal_line(who: int | str, error: errors.JupyterMigError, path: str) -> str:
-    """What the log says of it."""
-    about = {"uid" if isinstance(who, int) else "ip": who}
-    why = {"message": error.message[:_LONGEST_TOLD], "situation": error.situation[:_LONGEST_TOLD]}
-    return line("Refuse", **about, reason=error.kind, path=path[:_LONGEST_TOLD], **why)
 
 
 def _caller(request: HTTPServerRequest) -> Peer:
