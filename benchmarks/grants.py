@@ -36,13 +36,13 @@ from tornado.web import Application
 
 from benchmarks.placement.policies import A100
 from jupyter_mig.broker import processes
-from jupyter_mig.broker.door import Door
-from jupyter_mig.broker.hardware import Hardware
-from jupyter_mig.broker.inventory import parse
-from jupyter_mig.broker.keys import Keys
-from jupyter_mig.broker.log import EventLog, Record
-from jupyter_mig.broker.recovery import recover
-from jupyter_mig.broker.routes import OneUser, Route
+from jupyter_mig.broker.callers.keys import Keys
+from jupyter_mig.broker.door.door import Door
+from jupyter_mig.broker.door.routes import OneUser, Route
+from jupyter_mig.broker.hardware.hardware import Hardware
+from jupyter_mig.broker.hardware.inventory import parse
+from jupyter_mig.broker.memory.log import EventLog, Record
+from jupyter_mig.broker.memory.recovery import recover
 from jupyter_mig.broker.seam import Uninterrupted
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.settings import Settings

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jupyter_mig.broker import openapi
+from jupyter_mig.broker.door import openapi
 
 PLACE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "openapi.json"
 

@@ -21,11 +21,11 @@ from jupyter_mig import errors
 from jupyter_mig.broker.claimants import search
 from jupyter_mig.broker.claimants.disputes import concerns_user
 from jupyter_mig.broker.claimants.search import Claim
-from jupyter_mig.broker.door import Door
-from jupyter_mig.broker.hints import Hints
-from jupyter_mig.broker.inventory import AUTO, Inventories, parse
+from jupyter_mig.broker.door.door import Door
+from jupyter_mig.broker.door.routes import OneUser
+from jupyter_mig.broker.hardware.hints import Hints
+from jupyter_mig.broker.hardware.inventory import AUTO, Inventories, parse
 from jupyter_mig.broker.premises import Premises
-from jupyter_mig.broker.routes import OneUser
 from jupyter_mig.broker.running import Broker
 from jupyter_mig.broker.seam import Seam, Uninterrupted
 from jupyter_mig.broker.service import Service

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from jupyter_mig import errors
-from jupyter_mig.broker.annals import Annals
+from jupyter_mig.broker.memory.annals import Annals
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.story import line
 from jupyter_mig.core import events

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import msgspec
 
-from jupyter_mig.broker.accounts import Account, Accounts
+from jupyter_mig.broker.callers.accounts import Account, Accounts
+from jupyter_mig.broker.callers.owners import UnixUsers
 from jupyter_mig.broker.remote.hub import MARK
 from jupyter_mig.broker.remote.members import Members
-from jupyter_mig.broker.remote.owners import UnixUsers
 from jupyter_mig.core.policy import Limits
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]

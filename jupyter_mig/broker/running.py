@@ -11,26 +11,26 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from jupyter_mig.broker.annals import Annals
+from jupyter_mig.broker.callers.keys import Keys
 from jupyter_mig.broker.claimants.search import Claim, require_none
-from jupyter_mig.broker.door import Door
-from jupyter_mig.broker.forgetting import keep_short
-from jupyter_mig.broker.hardware import Hardware
-from jupyter_mig.broker.holders import require_pidfd
-from jupyter_mig.broker.inventory import Inventories
-from jupyter_mig.broker.keys import Keys
+from jupyter_mig.broker.door.door import Door
+from jupyter_mig.broker.door.routes import Local
+from jupyter_mig.broker.hardware.hardware import Hardware
+from jupyter_mig.broker.hardware.inventory import Inventories
+from jupyter_mig.broker.holders.holders import require_pidfd
 from jupyter_mig.broker.lookout import Look, Lookout
+from jupyter_mig.broker.memory.annals import Annals
+from jupyter_mig.broker.memory.forgetting import keep_short
+from jupyter_mig.broker.memory.recovery import recover
+from jupyter_mig.broker.memory.witness import Chronicler
 from jupyter_mig.broker.policy import Policy
 from jupyter_mig.broker.premises import Premises
 from jupyter_mig.broker.processes import boot_id
-from jupyter_mig.broker.recovery import recover
 from jupyter_mig.broker.remote.listening import Listening
-from jupyter_mig.broker.routes import Local
 from jupyter_mig.broker.seam import Seam, Uninterrupted
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.settings import Settings
 from jupyter_mig.broker.supervisor import Supervisor, Unsupervised
-from jupyter_mig.broker.witness import Chronicler
 from jupyter_mig.core.rules import Rules
 from jupyter_mig.nvml.port import HardwarePort
 

@@ -18,21 +18,22 @@ from functools import partial
 from typing import TypeVar
 
 from jupyter_mig import errors
-from jupyter_mig.broker import patrol, processes
+from jupyter_mig.broker import processes
 from jupyter_mig.broker.entries import REFUSABLE, Entry, Outcome
-from jupyter_mig.broker.hardware import Hardware, gpu_of
-from jupyter_mig.broker.heartbeats import Heartbeats
-from jupyter_mig.broker.holders import Holders
-from jupyter_mig.broker.lanes import Lanes
-from jupyter_mig.broker.log import Record
+from jupyter_mig.broker.hardware.hardware import Hardware, gpu_of
+from jupyter_mig.broker.hardware.lanes import Lanes
+from jupyter_mig.broker.hardware.stock import Stock
+from jupyter_mig.broker.holders import patrol
+from jupyter_mig.broker.holders.heartbeats import Heartbeats
+from jupyter_mig.broker.holders.holders import Holders
+from jupyter_mig.broker.memory.log import Record
+from jupyter_mig.broker.memory.recovery import Recovered
+from jupyter_mig.broker.memory.witness import Nobody, Witness
 from jupyter_mig.broker.policy import Policy
-from jupyter_mig.broker.recovery import Recovered
 from jupyter_mig.broker.settings import Settings
-from jupyter_mig.broker.stock import Stock
 from jupyter_mig.broker.story import Story
 from jupyter_mig.broker.supervisor import Supervisor
 from jupyter_mig.broker.waiters import Waiters
-from jupyter_mig.broker.witness import Nobody, Witness
 from jupyter_mig.core import actions, events
 from jupyter_mig.core.actions import AnyAction
 from jupyter_mig.core.choices import Choice

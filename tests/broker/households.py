@@ -10,14 +10,14 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from jupyter_mig.broker import processes
-from jupyter_mig.broker.hardware import Hardware
-from jupyter_mig.broker.holders import holder_of
-from jupyter_mig.broker.inventory import parse
-from jupyter_mig.broker.recovery import recover
+from jupyter_mig.broker.hardware.hardware import Hardware
+from jupyter_mig.broker.hardware.inventory import parse
+from jupyter_mig.broker.holders.holders import holder_of
+from jupyter_mig.broker.memory.recovery import recover
+from jupyter_mig.broker.memory.witness import Witness
 from jupyter_mig.broker.seam import Seam, Uninterrupted
 from jupyter_mig.broker.service import Service
 from jupyter_mig.broker.settings import Settings
-from jupyter_mig.broker.witness import Witness
 from jupyter_mig.core import events
 from jupyter_mig.core.leases import Holder, Lease, LeaseState
 from jupyter_mig.core.rules import Rules

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from jupyter_mig.broker.door import Door
-from jupyter_mig.broker.keys import Keys
-from jupyter_mig.broker.lanes import Lanes
-from jupyter_mig.broker.routes import OneUser
+from jupyter_mig.broker.callers.keys import Keys
+from jupyter_mig.broker.door.door import Door
+from jupyter_mig.broker.door.routes import OneUser
+from jupyter_mig.broker.hardware.lanes import Lanes
 from jupyter_mig.core import events
 from jupyter_mig.core.geometry import Identity
 from jupyter_mig.core.leases import LeaseState

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from jupyter_mig.broker.annals import Annals
-from jupyter_mig.broker.door import Door
-from jupyter_mig.broker.keys import Keys
-from jupyter_mig.broker.routes import OneUser
-from jupyter_mig.broker.witness import Chronicler
+from jupyter_mig.broker.callers.keys import Keys
+from jupyter_mig.broker.door.door import Door
+from jupyter_mig.broker.door.routes import OneUser
+from jupyter_mig.broker.memory.annals import Annals
+from jupyter_mig.broker.memory.witness import Chronicler
 from tests.broker.households import emptied, household
 from tests.broker.remote.afar import afar
 

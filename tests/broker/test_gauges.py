@@ -13,10 +13,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from jupyter_mig.broker.door import Door
+from jupyter_mig.broker.callers.keys import Keys
+from jupyter_mig.broker.door.door import Door
+from jupyter_mig.broker.door.routes import OneUser
 from jupyter_mig.broker.gauges import Gauges
-from jupyter_mig.broker.keys import Keys
-from jupyter_mig.broker.routes import OneUser
 from jupyter_mig.broker.service import Service
 from jupyter_mig.client import Client, Settings
 from jupyter_mig.core import events

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_mig import errors
-from jupyter_mig.broker.annals import Annals
 from jupyter_mig.broker.lookout import Lookout
+from jupyter_mig.broker.memory.annals import Annals
 from jupyter_mig.broker.service import Service
 from jupyter_mig.core import events
 from jupyter_mig.core.leases import Lease, LeaseState

@@ -9,8 +9,8 @@ import threading
 import msgspec
 import pytest
 
-from jupyter_mig.broker import accounts
-from jupyter_mig.broker.accounts import Account, Accounts, look_up
+from jupyter_mig.broker.callers import accounts
+from jupyter_mig.broker.callers.accounts import Account, Accounts, look_up
 from jupyter_mig.broker.policy import Policy, Rule
 from jupyter_mig.core.policy import Limits
 

@@ -11,7 +11,7 @@ import pytest
 
 from jupyter_mig import errors
 from jupyter_mig.broker.entries import Outcome
-from jupyter_mig.broker.log import EventLog, Record
+from jupyter_mig.broker.memory.log import EventLog, Record
 from jupyter_mig.broker.service import Service
 from jupyter_mig.core import actions, events
 from jupyter_mig.core.choices import Choice

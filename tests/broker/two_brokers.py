@@ -31,7 +31,7 @@ import tornado.simple_httpclient
 from jupyter_mig import errors
 from jupyter_mig.broker import processes
 from jupyter_mig.broker.agent import Agent
-from jupyter_mig.broker.claims import Claims
+from jupyter_mig.broker.hardware.claims import Claims
 from jupyter_mig.broker.premises import Premises
 from jupyter_mig.broker.settings import Settings as BrokerSettings
 from jupyter_mig.client import Client, Settings

@@ -17,10 +17,10 @@ from traitlets import HasTraits
 
 import jupyter_mig
 from jupyter_mig import errors, hub
-from jupyter_mig.broker import openapi
-from jupyter_mig.broker.calls import CALLS
-from jupyter_mig.broker.door import Door
-from jupyter_mig.broker.routes import OneUser
+from jupyter_mig.broker.door import openapi
+from jupyter_mig.broker.door.calls import CALLS
+from jupyter_mig.broker.door.door import Door
+from jupyter_mig.broker.door.routes import OneUser
 from jupyter_mig.broker.settings import Settings
 from jupyter_mig.cli.main import parser
 from jupyter_mig.server.handlers import HANDLERS

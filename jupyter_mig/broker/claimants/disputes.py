@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jupyter_mig.broker.claimants.search import Claim
-from jupyter_mig.broker.inventory import Inventories, Inventory
+from jupyter_mig.broker.hardware.inventory import Inventories, Inventory
 from jupyter_mig.broker.system.configuration import MIGBroker
 
 

@@ -10,12 +10,12 @@ from tornado.httputil import HTTPServerRequest
 from tornado.iostream import IOStream
 
 from jupyter_mig import errors
-from jupyter_mig.broker.complaints import refusal_line
-from jupyter_mig.broker.crowd import Crowd
-from jupyter_mig.broker.peer import Peer
+from jupyter_mig.broker.callers.complaints import refusal_line
+from jupyter_mig.broker.callers.crowd import Crowd
+from jupyter_mig.broker.callers.owners import Owners
+from jupyter_mig.broker.callers.peer import Peer
 from jupyter_mig.broker.remote.hub import Hub
 from jupyter_mig.broker.remote.members import Members
-from jupyter_mig.broker.remote.owners import Owners
 from jupyter_mig.broker.remote.strangers import Strangers
 
 _SCHEMES = ("bearer", "token")

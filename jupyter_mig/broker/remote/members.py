@@ -15,8 +15,8 @@ from typing import NamedTuple
 import msgspec
 
 from jupyter_mig import errors
+from jupyter_mig.broker.callers.owners import Owners
 from jupyter_mig.broker.remote.hub import Hub, HubUser
-from jupyter_mig.broker.remote.owners import Owners
 
 REMEMBER_SECONDS = 60.0
 """As long as for the node's own groups."""

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 from tornado.iostream import IOStream
 
 from jupyter_mig import errors
-from jupyter_mig.broker.crowd import HUNG_UP, Crowd, Pace
+from jupyter_mig.broker.callers.crowd import HUNG_UP, Crowd, Pace
 from jupyter_mig.broker.story import line
 
 

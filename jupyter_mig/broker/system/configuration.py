@@ -16,7 +16,7 @@ from traitlets import Bool, Dict, Float, Int, List, TraitError, Unicode
 from traitlets.config import Config, Configurable
 
 from jupyter_mig import errors
-from jupyter_mig.broker.inventory import Inventories, parse
+from jupyter_mig.broker.hardware.inventory import Inventories, parse
 from jupyter_mig.broker.policy import Policy, Rule
 from jupyter_mig.broker.remote import listening as remote
 from jupyter_mig.broker.remote.hub import MARK

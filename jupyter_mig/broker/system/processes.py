@@ -20,20 +20,20 @@ from pathlib import Path
 import msgspec
 
 from jupyter_mig import errors
-from jupyter_mig.broker.annals import Annals
+from jupyter_mig.broker.callers.crowd import Crowd
 from jupyter_mig.broker.claimants import search
 from jupyter_mig.broker.claimants.claimant import Claimant
 from jupyter_mig.broker.claimants.disputes import concerns_node
 from jupyter_mig.broker.claimants.search import Claim
-from jupyter_mig.broker.crowd import Crowd
+from jupyter_mig.broker.door.routes import Everybody
 from jupyter_mig.broker.helper import line, mode, verbs
 from jupyter_mig.broker.helper.driver import HelpedDriver
 from jupyter_mig.broker.helper.hands import Hands
 from jupyter_mig.broker.helper.helper import Helper
 from jupyter_mig.broker.helper.register import Register
 from jupyter_mig.broker.helper.whole import Keeper, WholeGpus
+from jupyter_mig.broker.memory.annals import Annals
 from jupyter_mig.broker.premises import Premises
-from jupyter_mig.broker.routes import Everybody
 from jupyter_mig.broker.running import Broker
 from jupyter_mig.broker.system import cgroups, directories, lines, remotely
 from jupyter_mig.broker.system.configuration import MIGBroker

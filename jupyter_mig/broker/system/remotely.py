@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from jupyter_mig.broker.crowd import Crowd
+from jupyter_mig.broker.callers.crowd import Crowd
+from jupyter_mig.broker.callers.owners import NumberedUsers, UnixUsers
 from jupyter_mig.broker.remote import listening
 from jupyter_mig.broker.remote.audience import HubUsers
 from jupyter_mig.broker.remote.hub import Hub
 from jupyter_mig.broker.remote.listening import Listening
 from jupyter_mig.broker.remote.members import Asking, Members
-from jupyter_mig.broker.remote.owners import NumberedUsers, UnixUsers
 from jupyter_mig.broker.remote.strangers import Strangers
 from jupyter_mig.broker.system import cgroups
 from jupyter_mig.broker.system.configuration import MIGBroker

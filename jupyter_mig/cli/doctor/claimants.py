@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from jupyter_mig.broker import inventory
 from jupyter_mig.broker.claimants import disputes, search
 from jupyter_mig.broker.claimants.search import Claim
+from jupyter_mig.broker.hardware import inventory
 from jupyter_mig.broker.system import configuration
 from jupyter_mig.cli.doctor.finding import Finding, note, problem
 from jupyter_mig.client import Settings

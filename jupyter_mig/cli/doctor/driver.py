@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from jupyter_mig.broker import inventory
-from jupyter_mig.broker.hints import Hints
-from jupyter_mig.broker.inventory import Choice, Inventories, Inventory
+from jupyter_mig.broker.hardware import inventory
+from jupyter_mig.broker.hardware.hints import Hints
+from jupyter_mig.broker.hardware.inventory import Choice, Inventories, Inventory
 from jupyter_mig.broker.system.configuration import MIGBroker
 from jupyter_mig.cli.doctor.finding import Finding, note, ok, problem
 from jupyter_mig.cli.hardware import opened

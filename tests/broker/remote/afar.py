@@ -16,16 +16,16 @@ import msgspec
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.netutil import bind_sockets
 
-from jupyter_mig.broker.crowd import Crowd
-from jupyter_mig.broker.door import Door
-from jupyter_mig.broker.keys import Keys
+from jupyter_mig.broker.callers.crowd import Crowd
+from jupyter_mig.broker.callers.keys import Keys
+from jupyter_mig.broker.callers.owners import NumberedUsers
+from jupyter_mig.broker.door.door import Door
+from jupyter_mig.broker.door.routes import OneUser
 from jupyter_mig.broker.remote.audience import HubUsers
 from jupyter_mig.broker.remote.hub import Hub
 from jupyter_mig.broker.remote.listening import Listening, names
 from jupyter_mig.broker.remote.members import Members
-from jupyter_mig.broker.remote.owners import NumberedUsers
 from jupyter_mig.broker.remote.strangers import Strangers
-from jupyter_mig.broker.routes import OneUser
 from jupyter_mig.broker.service import Service
 from jupyter_mig.client import Client, Settings
 from jupyter_mig.client.remote import Remote

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from jupyter_mig import errors
+from jupyter_mig.broker.callers.owners import NumberedUsers, UnixUsers
 from jupyter_mig.broker.policy import Policy, Rule
 from jupyter_mig.broker.remote import members as module
 from jupyter_mig.broker.remote.hub import Hub, HubUser
 from jupyter_mig.broker.remote.members import Asking, Members
-from jupyter_mig.broker.remote.owners import NumberedUsers, UnixUsers
 from tests.broker.clocks import Clock
 from tests.broker.remote.hubs import OURS, SmallHub, small_hub
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from jupyter_mig.broker.heartbeats import new_heartbeat
+from jupyter_mig.broker.holders.heartbeats import new_heartbeat
 from jupyter_mig.client import Client
 from jupyter_mig.core import events
 from jupyter_mig.core.leases import LeaseState

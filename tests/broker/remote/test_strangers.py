@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from jupyter_mig.broker.crowd import Crowd, Pace
+from jupyter_mig.broker.callers.crowd import Crowd, Pace
 from jupyter_mig.broker.remote.strangers import Strangers
 from tests.broker.asking import say
 from tests.broker.brokers import until

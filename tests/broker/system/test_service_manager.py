@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_mig.broker.peer import peer_of
+from jupyter_mig.broker.callers.peer import peer_of
 from jupyter_mig.broker.system.service_manager import Descriptor, ServiceManager
 from jupyter_mig.client import Client, Settings
 from jupyter_mig.client.remote import Remote

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 import jupyter_mig
-from jupyter_mig.broker import inventory
+from jupyter_mig.broker.hardware import inventory
 from jupyter_mig.cli.doctor import broker, driver, nodes, place, server, slices, specs, variables
 from jupyter_mig.cli.doctor import versions as packages
 from jupyter_mig.cli.doctor.finding import Finding, Level

@@ -1,0 +1,1 @@
+"""The ledger's actions on GPUs, and where the slices of a GPU come from."""
