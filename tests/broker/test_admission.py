@@ -52,6 +52,10 @@ class Doorkeeper:
         """Closed to all."""
         self.done.append("closed")
 
+    def computing(self, gpu_uuid: str, identity: Identity) -> tuple[int, ...]:
+        """Nobody."""
+        return ()
+
     def admit(self, gpu_uuid: str, identity: Identity, pid: int, started_ticks: int) -> None:
         """Open to a cgroup."""
         self.asked.set()

@@ -46,7 +46,7 @@ async def test_nobody_is_kept_out(user: Home) -> None:
         await page.command("jupyter-mig:open-panel")
         await expect(page.panel).to_contain_text("next in line")
         await page.show("train.ipynb")
-        await expect(page.slice).to_contain_text("of 39.3 GiB")
+        await expect(page.slice).to_contain_text("of 39.2 GiB")
         for theme in ("Dark", "Light"):
             await page.command("apputils:change-theme", {"theme": f"JupyterLab {theme}"})
             light = str(theme == "Light").lower()

@@ -44,7 +44,7 @@ async def test_what_is_free_is_said(user: Home) -> None:
         await expect(page.dialog).to_contain_text("Select Kernel")
         texts = [" ".join(text.split()) for text in await _options(page).all_inner_texts()]
         assert "Python 3 (1g.10gb) simulated · 9.6 GiB · 1 of 4 free" in texts
-        assert "Python 3 (7g.40gb) simulated · 39.3 GiB · none free now: would wait" in texts
+        assert "Python 3 (7g.40gb) simulated · 39.2 GiB · none free now: would wait" in texts
         assert "Python 3 (ipykernel)" in texts
         chosen = page.dialog.locator("option:checked")
         await expect(chosen).to_contain_text("train.ipynb")
