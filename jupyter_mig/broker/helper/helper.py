@@ -31,6 +31,7 @@ class Helper:
     On those of ``turned_on`` it has MIG mode on from the start, and whenever it opens NVML again.
     ``claims`` looks who else manages some of them by now. ``whole`` are those of them that are
     handed out whole. ``isolates``: whether each instance opens for one user alone.
+    ``broker`` is the user as whom the broker runs.
 
     Raises NotFound if one of them is not there.
     """
@@ -46,6 +47,7 @@ class Helper:
         claims: Callable[[], Collection[Claim]] = tuple,
         whole: WholeGpus | None = None,
         isolates: bool = True,
+        broker: int | None = None,
     ) -> None:
         self._driver = driver
         self._register = register
@@ -55,6 +57,7 @@ class Helper:
         self._claims = claims
         self._whole = whole or WholeGpus(driver, register)
         self._isolates = isolates
+        self._broker = broker
         mode.turn_on(driver, turned_on)
         self._gpus()
         self._whole.begin()
@@ -299,7 +302,7 @@ class Helper:
         return self._nodes_of(uuid, identity).openers()
 
     def _nodes_of(self, uuid: str, identity: Identity) -> InstanceNodes:
-        return InstanceNodes(self._driver.described_nodes(uuid, identity))
+        return InstanceNodes(self._driver.described_nodes(uuid, identity), self._broker)
 
     def _occupants(self, uuid: str, identity: Identity) -> tuple[int, ...]:
         """Who is on an instance: those NVML lists, and those that have its nodes open."""

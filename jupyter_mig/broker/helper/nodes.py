@@ -28,15 +28,17 @@ FOR_OWNER = 0o400
 FOR_NOBODY = 0o000
 ROOT = 0
 _FIXED = "DeviceFileModify: 0"
+_CAPABILITY = "nvidia-cap"
 _replacing = Lock()
 
 
 class InstanceNodes(msgspec.Struct, frozen=True):
     """The nodes of one instance: ``pairs`` of a node and the capability file that describes it, the
-    GPU instance's first.
+    GPU instance's first. ``broker`` is the user as whom the broker measures it.
     """
 
     pairs: tuple[tuple[Path, Path], ...]
+    broker: int | None = None
 
     def give_to(self, uid: int) -> None:
         """Let that user open them, and nobody else.
@@ -46,9 +48,9 @@ class InstanceNodes(msgspec.Struct, frozen=True):
         # Looked through while they are closed to all: the user himself may try to open them all the
         # time, and is none of those who should not.
         self.close()
-        for node, _ in self.pairs:
+        for node, capability in self.pairs:
             if not node.exists():
-                raise unprotected(node, "it is missing")
+                _make(node, capability)
         openers = self.openers()
         if openers:
             raise errors.InUse(
@@ -78,14 +80,16 @@ class InstanceNodes(msgspec.Struct, frozen=True):
         return bool(owners) and set(owners) == {uid}
 
     def openers(self) -> frozenset[int]:
-        """The processes that have one open, by whatever path. Root's monitors may have every slice
-        open: they do not count.
+        """The processes that have one open, by whatever path. Root's monitors and the broker may
+        have every slice open, as NVML opens what it is asked about: they do not count.
         """
         numbers = self.devices()
         pids = frozenset(pid for pid, device in open_devices() if device in numbers)
         found = map(processes.find, pids)
         return frozenset(
-            one.pid for one in found if one is not None and not processes.is_roots(one)
+            one.pid
+            for one in found
+            if one is not None and one.uid != self.broker and not processes.is_roots(one)
         )
 
     def _found(self) -> Iterator[os.stat_result]:
@@ -107,21 +111,54 @@ def _fix(capability: Path) -> None:
         raise unprotected(capability, "it does not keep DeviceFileModify at 0")
 
 
+def _make(node: Path, capability: Path) -> None:
+    """Make a node that nobody has asked for yet, for nobody. The driver's own tool makes them when
+    they are first needed, but not any more once the capability file is fixed.
+    """
+    try:
+        major = _major(capability)
+    except OSError as error:
+        raise unprotected(node, f"it is missing, and so is its number: {error}") from error
+    if major is None:
+        raise unprotected(node, "it is missing, and /proc/devices knows no nvidia-caps")
+    minor = int(node.name.removeprefix(_CAPABILITY))
+    _put(node, os.makedev(major, minor), ROOT, ROOT, FOR_NOBODY)
+
+
+def _major(capability: Path) -> int | None:
+    """Of all capabilities' nodes: the kernel chooses it when the module is loaded (``devices``, in
+    the same ``/proc`` as the ``driver`` folder of capability files).
+    """
+    for driver in capability.parents:
+        if driver.name == "driver":
+            text = driver.with_name("devices").read_text(encoding="ascii")
+            numbers = (line.split() for line in text.splitlines())
+            return next((int(each[0]) for each in numbers if each[1:] == ["nvidia-caps"]), None)
+    return None
+
+
 def replace(node: Path, uid: int, gid: int, mode: int) -> None:
     """Another node of the same device in its place, the user's from the first moment on. Raises
     NoPermission if that cannot be.
+    """
+    try:
+        device = node.lstat()
+    except OSError as error:
+        raise unprotected(node, str(error.strerror)) from error
+    if not stat.S_ISCHR(device.st_mode):
+        raise unprotected(node, "it is not a character device")
+    _put(node, device.st_rdev, uid, gid, mode)
 
-    One that a helper left half way, when it was killed, is in the way of none and kept by none: it
-    has always the same name.
+
+def _put(node: Path, device: int, uid: int, gid: int, mode: int) -> None:
+    """A new node at that place. One that a helper left half way, when it was killed, is in the way
+    of none and kept by none: it has always the same name.
     """
     fresh = node.with_name(f".{node.name}.new")
     try:
         with _replacing:
             fresh.unlink(missing_ok=True)
-            device = node.lstat()
-            if not stat.S_ISCHR(device.st_mode):
-                raise unprotected(node, "it is not a character device")
-            os.mknod(fresh, stat.S_IFCHR, device.st_rdev)
+            os.mknod(fresh, stat.S_IFCHR, device)
             os.chown(fresh, uid, gid)
             fresh.chmod(mode)
             fresh.replace(node)

@@ -95,8 +95,11 @@ class GpuNode(msgspec.Struct, frozen=True):
 
     def _strangers(self, pids: frozenset[int]) -> frozenset[int]:
         found = (processes.find(pid) for pid in pids)
-        known = (ROOT, self.keeper.uid)
-        return frozenset(one.pid for one in found if one is not None and one.uid not in known)
+        return frozenset(
+            one.pid
+            for one in found
+            if one is not None and one.uid != self.keeper.uid and not processes.is_roots(one)
+        )
 
 
 class WholeGpus:

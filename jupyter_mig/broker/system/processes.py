@@ -110,6 +110,7 @@ class SystemBroker(msgspec.Struct, frozen=True):
                 claims=partial(self._claims_now, driver),
                 whole=WholeGpus(driver, register, tuple(own.whole_gpus), keeper),
                 isolates=own.isolation,
+                broker=user.pw_uid,
             )
             line.serve(end, helper)
         finally:

@@ -127,6 +127,14 @@ def test_roots_monitors_keep_no_slice_from_anybody(nodes: InstanceNodes) -> None
         nodes.give_to(ALICE)
 
 
+def test_nor_does_the_broker(nodes: InstanceNodes) -> None:
+    """It measures slices, and NVML opens what it is asked about."""
+    with _opener(nodes.pairs[0][0], "setpriv", f"--reuid={BOB}"):
+        with pytest.raises(errors.InUse):
+            nodes.give_to(ALICE)
+        InstanceNodes(nodes.pairs, broker=BOB).give_to(ALICE)
+
+
 @pytest.mark.parametrize(
     "started_by",
     [
@@ -157,6 +165,23 @@ def test_a_node_that_is_missing_is_given_to_nobody_and_keeps_nobody(nodes: Insta
         nodes.give_to(ALICE)
     assert "missing" in refused.value.situation
     assert opening(instance, ALICE) == CLOSED
+
+
+def test_a_node_that_nobody_has_asked_for_is_made(tmp_path: Path) -> None:
+    """The driver's tool makes nodes when they are first opened: of a fresh instance there may be
+    none. Its number is what the kernel and the capability file say.
+    """
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)
+    capability = tmp_path / "proc/driver/nvidia/capabilities/gpu0/mig/gi7/access"
+    capability.parent.mkdir(parents=True)
+    capability.write_text("DeviceFileMinor: 66\nDeviceFileModify: 1\n")
+    devices = "Character devices:\n  1 mem\n195 nvidia\n240 nvidia-caps\n\nBlock devices:\n  8 sd\n"
+    (tmp_path / "proc/devices").write_text(devices)
+    node = tmp_path / "nvidia-cap66"
+    InstanceNodes(((node, capability),)).give_to(ALICE)
+    assert node.stat().st_rdev == os.makedev(240, 66)
+    assert (opening(node, ALICE), opening(node, BOB)) == (NOTHING_BEHIND, CLOSED)
 
 
 def test_who_tries_all_the_time_does_not_spoil_what_he_is_given(nodes: InstanceNodes) -> None:
