@@ -13,7 +13,7 @@ from jupyter_mig.client.settings import Settings
 from jupyter_mig.wire.messages import LeaseRequest, LeaseView
 from tests.broker.system.shared_node import lacking, shared_node
 
-_SLICES = 6
+_SLICES = 7
 
 
 async def test_starts_in_flight_get_their_slices_from_the_next_broker(
