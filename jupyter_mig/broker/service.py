@@ -348,8 +348,7 @@ class Service:
         await handled
         somebody = patrol.posts(self.state, seen[0])
         if somebody and not self._leaving:
-            go = partial(self._patrol.go, gpu_uuid, somebody)
-            self.lanes.put(gpu_uuid, go, self._answered)
+            self.lanes.put(gpu_uuid, partial(self._patrol.go, gpu_uuid, somebody), self._answered)
 
     async def _keep_observing(self) -> None:
         while True:

@@ -272,7 +272,7 @@ class Client:
                 revivals += 1
         raise errors.BrokerUnreachable(
             "The broker goes away before it answers.",
-            situation=f"Its door is {self.socket}.",
+            situation=self._where_it_should_be(),
             next_step=self._where_to_look(),
         )
 
@@ -338,29 +338,32 @@ class Client:
             raise self._nobody()
 
     def _nobody(self) -> errors.BrokerUnreachable:
-        if self._settings.remote is not None:
+        if self._settings.remote is None and not self._is_the_nodes():
             return errors.BrokerUnreachable(
                 "No broker answers.",
-                situation=f"JUPYTER_MIG_URL names {self._settings.remote.url}.",
-                next_step="The administrator of that node can see why: MIGBroker.listen.",
-            )
-        if self._is_the_nodes():
-            return errors.BrokerUnreachable(
-                "The broker of this node does not answer.",
-                situation=f"It should listen at {self.socket}.",
-                next_step=self._where_to_look(),
+                situation=f"JUPYTER_MIG_SOCKET names {self.socket}.",
+                next_step="Unset it to have a broker started, or start the one that it names.",
             )
         return errors.BrokerUnreachable(
-            "No broker answers.",
-            situation=f"JUPYTER_MIG_SOCKET names {self.socket}.",
-            next_step="Unset it to have a broker started, or start the one that it names.",
+            "The broker of this node does not answer."
+            if self._settings.remote is None
+            else "No broker answers.",
+            situation=self._where_it_should_be(),
+            next_step=self._where_to_look(),
         )
 
     def _is_the_nodes(self) -> bool:
         system = self._settings.system
         return system is not None and self.socket == system.socket
 
+    def _where_it_should_be(self) -> str:
+        if self._settings.remote is not None:
+            return f"JUPYTER_MIG_URL names {self._settings.remote.url}."
+        return f"It should listen at {self.socket}."
+
     def _where_to_look(self) -> str:
+        if self._settings.remote is not None:
+            return "The administrator of that node can see why: MIGBroker.listen."
         if self._is_the_nodes():
             return "The administrator can see why: systemctl status jupyter-mig."
         return f"See {meeting.DIARY} there."

@@ -41,10 +41,8 @@ class LeaseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     queue (0: now or never; None: for ever). The answer may be held back up to ``wait_seconds``
     while the lease is waiting or being made. ``label`` is what the user calls it: the notebook.
     ``instead_of`` names the lease of a resize whose parked room may be used. ``silence_seconds``
-    is how long the lease shall outlive its holder's heartbeats, if it hangs on them; the broker has
-    a bound (None: no longer than usual).
-
-    What has its default is not sent, so that an older broker need not know it.
+    is how long the lease shall outlive its holder's heartbeats, if it hangs on them, within the
+    broker's bound (None: as usual). Defaults are not sent: an older broker need not know them.
     """
 
     kernel_id: Name
@@ -162,13 +160,11 @@ class LeaseView(msgspec.Struct, frozen=True):
 
     ``version`` rises with each change; a long poll names the one it has seen. ``place`` is 1 for
     the head of the queue. ``estimate_seconds`` is None when nobody can know: a slice in use ends
-    when its user ends it. ``refusal`` says why a released lease ended badly, and
-    ``end_reason`` in a word for programs. Where the broker
-    cannot see the process that asked, ``heartbeat_seconds`` is how often to say that it lives, and
-    after ``silence_seconds`` without that it is over.
-    ``over_quota`` says why it waits if its owner must give something back first. ``rule`` is the
-    administrator's that it is under; where that gives it a lifetime, it ends in
-    ``ends_in_seconds``, whatever runs on it.
+    when its user ends it. ``refusal`` says why a released lease ended badly, ``end_reason`` in a
+    word. Where the broker cannot see who asked, ``heartbeat_seconds`` is how often to say that he
+    lives; after ``silence_seconds`` without that it is over. ``over_quota`` says why it waits if
+    its owner must give something back first. ``rule`` is the administrator's that it is under; if
+    that gives it a lifetime, it ends in ``ends_in_seconds``, whatever runs on it.
     """
 
     lease_id: str

@@ -17,6 +17,8 @@ from jupyter_mig import errors
 from jupyter_mig.broker import processes
 from jupyter_mig.client import Client, Settings
 from jupyter_mig.client.connection import Answer, Gone
+from jupyter_mig.client.remote import Remote
+from jupyter_mig.client.system import SystemBroker
 from jupyter_mig.wire import codec
 from jupyter_mig.wire.messages import PROTOCOL, BrokerView, LeaseRequest, LeaseView
 from tests.broker.brokers import Orders, Post, until
@@ -148,6 +150,27 @@ async def test_a_broker_that_keeps_dying_is_given_up(post: Post) -> None:
     client = post.client()
     with pytest.raises(errors.BrokerUnreachable, match="goes away"):
         await client._persistently(_gone)
+
+
+@pytest.mark.parametrize(
+    ("settings", "where", "who_can_tell"),
+    [
+        (Settings(system=SystemBroker(Path("/run/x"), "nvml", 0)), "/run/x", "systemctl status"),
+        (Settings(remote=Remote("https://dgx:8123")), "https://dgx:8123", "administrator of that"),
+    ],
+    ids=["the node's", "another node's"],
+)
+async def test_of_a_broker_that_others_start_its_administrator_is_named(
+    settings: Settings, where: str, who_can_tell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was there a moment ago. Its log is nothing that its users can read."""
+    monkeypatch.setattr("jupyter_mig.client.client._REVIVE_SECONDS", 0.0)
+    client = Client(settings)
+    client._has_met = True
+    with pytest.raises(errors.BrokerUnreachable, match="goes away") as gone:
+        await client._persistently(_gone)
+    assert where in gone.value.situation
+    assert who_can_tell in gone.value.next_step
 
 
 async def _gone() -> Answer:

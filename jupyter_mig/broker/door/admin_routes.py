@@ -114,10 +114,6 @@ class _AdminRoute(Route):
         body = self.request.body
         return seen(codec.decode(body, ActRequest).reason) if body else ""
 
-    def query(self) -> dict[str, str]:
-        """The URL's query; of each name the last value."""
-        return {name: self.get_query_argument(name) for name in self.request.query_arguments}
-
 
 class AdminLeasesRoute(_AdminRoute):
     """``/v1/admin/leases``."""

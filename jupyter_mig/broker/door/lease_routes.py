@@ -132,9 +132,10 @@ class _LeaseRoute(Route):
 
     async def _let_in(self, lease: Lease) -> None:
         """Who asked for the slice may open it as soon as he is told that he has it."""
+        if lease.state is not LeaseState.GRANTED:
+            return
         asker = self._asking
-        is_his = asker is not None and holder_of(asker) == lease.requester
-        if is_his and lease.state is LeaseState.GRANTED:
+        if asker is not None and holder_of(asker) == lease.requester:
             await admit_early(self.service, self.driver, lease, self.peer.pid)
 
     def _answer_or_refuse(self, lease: Lease) -> None:
@@ -245,9 +246,7 @@ class LeaseRoute(_LeaseRoute):
     async def get(self, lease_id: str) -> None:
         """One lease; with ``seen`` and ``wait_seconds`` once it has changed."""
         lease = self._mine(lease_id)
-        look = codec.query(
-            {name: self.get_query_argument(name) for name in self.request.query_arguments}, Look
-        )
+        look = codec.query(self.query(), Look)
         seen = lease.version if look.seen is None else look.seen
         await self._wait(lease, lambda lease: lease.version == seen, look.wait_seconds)
         await self._let_in(lease)

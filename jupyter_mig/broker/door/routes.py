@@ -220,6 +220,10 @@ class Route(tornado.web.RequestHandler):
             why = error.message
         return self._views_of(viewer).node(self.driver, limits, why)
 
+    def query(self) -> dict[str, str]:
+        """The URL's query; of each name the last value."""
+        return {name: self.get_query_argument(name) for name in self.request.query_arguments}
+
     def refusals(self) -> Refusals:
         """The refusals as they read now."""
         return Refusals(self.service.state, self.service.rules, self.service.clock())
